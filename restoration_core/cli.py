@@ -1,0 +1,64 @@
+"""The command ``restoration``: a group whose subcommands are entry points, loaded when they are called."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+
+from restoration_core.errors import InputError, InputErrors, unknown
+
+ENTRY_POINT_GROUP = "restoration.commands"
+
+
+class _EntryPointGroup(click.Group):
+    """A click group over the installed ``restoration.commands`` entry points."""
+
+    def _found(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self._found())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        point = self._found().get(cmd_name)
+        if point is None:
+            raise InputError(unknown("command", cmd_name, self.list_commands(ctx)))
+        try:
+            command: click.Command = point.load()
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] in {"restoration_core", "sweeps", "dashboard"}:
+                raise
+            raise InputError(
+                f"`restoration {cmd_name}` needs the package {error.name!r}; valid: pip install "
+                "'deep-restoration[dashboard]'"
+            ) from error
+        return command
+
+
+@click.group(cls=_EntryPointGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="deep-restoration")
+def restoration() -> None:
+    """Reconstruct pictures from a classifier's feature maps, and search the weights of the priors."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; exit 0, 1 (failed), 2 (bad input, one line per fault) or 130 (interrupted)."""
+    try:
+        status = restoration.main(arguments, standalone_mode=False)
+    except InputErrors as error:
+        for line in error.lines:
+            click.echo(f"error: {line}", err=True)
+        sys.exit(2)
+    except InputError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        message = " ".join(error.format_message().split())
+        click.echo(f"error: {message}", err=True)
+        sys.exit(error.exit_code if error.exit_code != 1 else 2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
