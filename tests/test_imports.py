@@ -1,0 +1,56 @@
+"""The arrows between the rooms: each package is imported in a fresh interpreter and must not pull in what it may not."""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SERVICE = {"ray", "optuna", "mlflow", "sqlalchemy", "pandas", "streamlit", "sweeps", "dashboard"}
+FORBIDDEN = {
+    "restoration_core": SERVICE,
+    "restoration_core.images": SERVICE | {"torch"},
+    "restoration_core.networks": SERVICE | {"torchvision"},
+    "restoration_core.priors": SERVICE | {"torchvision"},
+    "restoration_core.objectives": SERVICE | {"torchvision"},
+    "restoration_core.reconstruction": SERVICE | {"torchvision"},
+    "restoration_core.metrics": SERVICE | {"torchvision", "torchmetrics", "scipy"},
+    "restoration_core.cli": SERVICE | {"torch"},
+    "sweeps": {"ray", "optuna", "mlflow", "torch", "streamlit", "dashboard"},
+    "sweeps.spec": {"ray", "mlflow", "streamlit", "dashboard"},
+    "sweeps.cli": {"ray", "optuna", "mlflow", "torch", "streamlit", "dashboard"},
+    "sweeps.messages": {"ray", "optuna", "mlflow", "torch", "sqlalchemy", "streamlit", "dashboard"},
+    "sweeps.store": {"ray", "optuna", "mlflow", "torch", "streamlit", "dashboard", "restoration_core.networks"},
+    "dashboard": {"ray", "optuna", "mlflow", "torch", "restoration_core.networks", "sweeps.coordinator"},
+    "dashboard.data": {"ray", "optuna", "mlflow", "torch", "restoration_core.networks", "sweeps.coordinator"},
+    "dashboard.charts": {"ray", "optuna", "mlflow", "torch", "restoration_core", "sweeps"},
+}
+
+
+def imported_by(module: str) -> set[str]:
+    """Names of all modules that importing ``module`` in a fresh interpreter loads."""
+    code = f"import sys, {module}; print(chr(10).join(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert result.returncode == 0, f"importing {module} failed:\n{result.stderr}"
+    return set(result.stdout.split())
+
+
+@pytest.mark.parametrize("module", sorted(FORBIDDEN))
+def test_package_pulls_in_nothing_beyond_its_arrows(module: str) -> None:
+    loaded = imported_by(module)
+    assert module in loaded
+    broken = sorted(name for name in FORBIDDEN[module] if name in loaded)
+    assert not broken, f"{module} must not import {broken}"
+
+
+def test_the_whole_core_runs_without_the_service() -> None:
+    import restoration_core
+
+    names = [m.name for m in pkgutil.walk_packages(restoration_core.__path__, "restoration_core.")]
+    assert "restoration_core.reconstruction.problem" in names
+    loaded = imported_by(", ".join(names))
+    assert not sorted(SERVICE & loaded)
