@@ -1,0 +1,111 @@
+"""Rules of a spec that reach over several sections, and checks against pictures, networks and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from restoration_core.errors import unknown
+from sweeps.parameters import (
+    PARAMETERS,
+    Fault,
+    Parameter,
+    group_of,
+    parameter_faults,
+    unknown_parameter,
+)
+from sweeps.spec_models import BASELINES, BudgetSpec, MetricSpec, SaveSpec
+
+Sections = Mapping[str, Any]
+
+
+def rules(sections: Sections, given: frozenset[str]) -> Iterator[Fault]:
+    """Yield the faults that the text alone shows. Sections that did not validate are absent and skipped.
+
+    Args:
+        sections: validated sections by key; ``parameters`` flat.
+        given: flat names of all parameters that are written down, whether they validated or not.
+    """
+    if sections.get("units") == "calibrated":
+        yield ("units",), "units: calibrated comes with a later version; valid: raw"
+    yield from _metric_rules(sections.get("metric", []))
+    yield from _parameter_rules(sections.get("parameters", {}), given)
+    yield from _budget_rules(sections)
+    yield from _baseline_rules(sections)
+    yield from _grid_rules(sections)
+
+
+def _metric_rules(metrics: list[MetricSpec]) -> Iterator[Fault]:
+    names = [metric.name for metric in metrics]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield ("metric", index), f"metric {name!r} is given twice"
+
+
+def _parameter_rules(parameters: Mapping[str, Parameter], given: frozenset[str]) -> Iterator[Fault]:
+    for name, parameter in parameters.items():
+        for message in parameter_faults(name, parameter):
+            yield ("parameters", name), message
+        group = group_of(name)
+        if group is not None and f"{group}.weight" not in given:
+            yield ("parameters", name), f"{name} has no effect without {group}.weight; valid: give {group}.weight too"
+
+
+def _budget_rules(sections: Sections) -> Iterator[Fault]:
+    budget: BudgetSpec | None = sections.get("budget")
+    if budget is None:
+        return
+    iterations: Parameter | None = sections.get("parameters", {}).get("iterations")
+    if iterations is not None:
+        most = max((value for value in iterations.extremes() if isinstance(value, int)), default=0)
+        if most > budget.iterations:
+            yield (
+                ("parameters", "iterations"),
+                (f"iterations may be {most}, above budget.iterations = {budget.iterations}; valid: raise the budget"),
+            )
+    save: SaveSpec | None = sections.get("save")
+    for index, step in enumerate(save.steps if save is not None else []):
+        if not 1 <= step <= budget.iterations:
+            yield (
+                ("save", "steps", index),
+                (f"save.steps must lie in 1..{budget.iterations} (budget.iterations), but got {step}"),
+            )
+
+
+def _baseline_rules(sections: Sections) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for index, baseline in enumerate(sections.get("baselines", [])):
+        where = ("baselines", index)
+        if baseline.name in seen:
+            yield where, f"baseline {baseline.name!r} is given twice"
+        seen.add(baseline.name)
+        if baseline.parameters is None and baseline.name not in BASELINES:
+            yield where, f"{unknown('baseline', baseline.name, BASELINES)}, or {{name: ..., parameters: {{...}}}}"
+        if baseline.parameters is not None and baseline.name in BASELINES:
+            yield where, f"baseline {baseline.name!r} has its own parameters; valid: another name for yours"
+        for name, value in (baseline.parameters or {}).items():
+            inside = (*where, "parameters", name)
+            if name not in PARAMETERS:
+                yield inside, unknown_parameter(name)
+            elif fault := PARAMETERS[name].fault(value):
+                yield inside, f"{name} {fault}"
+
+
+def _grid_rules(sections: Sections) -> Iterator[Fault]:
+    method = sections.get("method")
+    if method is None or method.sampler != "grid":
+        return
+    for name, parameter in sections.get("parameters", {}).items():
+        if parameter.distribution in {"uniform", "log_uniform", "int_log_uniform"} and parameter.grid is None:
+            yield (
+                ("parameters", name),
+                (
+                    f"{name}: the grid sampler cannot walk {parameter.distribution}; "
+                    "valid: values: [...], a step, or grid: n points"
+                ),
+            )
+
+
+def look_at_the_world(sections: Sections) -> Iterator[Fault]:
+    """Yield the faults that need pictures, networks or metrics to be seen; fills in what the world knows."""
+    return iter(())

@@ -1,0 +1,191 @@
+"""The spec of a sweep as typed data, JSON round-trippable."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from restoration_core.errors import unknown
+from sweeps.parameters import Parameter, Scalar
+
+SAMPLERS = ("tpe", "random", "grid", "nsga2")
+GOALS = ("minimize", "maximize")
+BASELINES = ("none", "mv2016")
+SAVE_IMAGES = ("best", "all", "none")
+UNITS = ("raw", "calibrated")
+BUNDLED_NETWORK = "cifar_alexnet"
+
+MAX_TRIALS = 1_000_000
+MAX_SIDE = 2048
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+
+
+def _one_of(kind: str, valid: tuple[str, ...]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in valid:
+            raise ValueError(unknown(kind, name, valid))
+        return name
+
+    return AfterValidator(check)
+
+
+def _valid_name(name: str) -> str:
+    if not _NAME.match(name):
+        raise ValueError(f"name must be 1 to 100 letters, digits, '.', '_' or '-', but got {name!r}")
+    return name
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NetworkSpec(_Section):
+    """The classifier: ``name``, ``weights`` (``bundled``, ``imagenet``, ``random``, a path), ``seed`` of random ones."""
+
+    name: str = BUNDLED_NETWORK
+    weights: str = ""
+    seed: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_weights(cls, data: Any) -> Any:
+        data = _named(data)
+        if isinstance(data, dict) and "weights" not in data:
+            bundled = data.get("name", BUNDLED_NETWORK) == BUNDLED_NETWORK
+            return {**data, "weights": "bundled" if bundled else "imagenet"}
+        return data
+
+
+class MatchSpec(_Section):
+    """The matched layers with the factor of each one's normalised loss; ``{layer: x}`` is ``{layers: {x: 1}}``."""
+
+    layers: dict[str, float] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_layer(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"layers": {data: 1.0}}
+        if isinstance(data, dict) and "layer" in data:
+            if set(data) != {"layer"}:
+                raise ValueError("match takes either `layer` or `layers`, nothing else")
+            if not isinstance(data["layer"], str):
+                raise ValueError(f"match.layer must be the name of a layer, but got {data['layer']!r}")
+            return {"layers": {data["layer"]: 1.0}}
+        return data
+
+    @field_validator("layers")
+    @classmethod
+    def _positive(cls, layers: dict[str, float]) -> dict[str, float]:
+        for layer, weight in layers.items():
+            if not 0 < weight < float("inf"):
+                raise ValueError(f"the weight of layer {layer!r} must be > 0 and finite, but got {weight:g}")
+        return layers
+
+
+class MetricSpec(_Section):
+    """A metric and its goal; without a goal, the direction that the metric has by nature."""
+
+    name: str
+    goal: Annotated[str, _one_of("goal", GOALS)] | None = None
+
+
+class MethodSpec(_Section):
+    """How to search. ``pruner`` is there for a later version and must be absent or none."""
+
+    sampler: Annotated[str, _one_of("sampler", SAMPLERS)] = "tpe"
+    trials: int = Field(default=50, ge=1, le=MAX_TRIALS)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    pruner: None = None
+
+    @field_validator("pruner", mode="before")
+    @classmethod
+    def _no_pruner_yet(cls, pruner: Any) -> None:
+        if pruner not in (None, "none", {"name": "none"}):
+            raise ValueError("pruners come with a later version (successive halving); valid: none, or leave it out")
+
+
+class BudgetSpec(_Section):
+    """``iterations`` of each reconstruction; ``hours`` after which no new trial starts (None: no limit)."""
+
+    iterations: int = Field(default=300, ge=1, le=1_000_000)
+    hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+
+class SaveSpec(_Section):
+    """What is kept: pictures after ``steps``, final ``images`` (best, all, none), losses every n iterations."""
+
+    steps: list[int] = Field(default_factory=list)
+    images: Annotated[str, _one_of("choice of images to save", SAVE_IMAGES)] = "best"
+    curves_every: int = Field(default=10, ge=1)
+
+
+class BaselineSpec(_Section):
+    """A trial enqueued first: ``none``, ``mv2016``, or a name of one's own with its flat ``parameters``."""
+
+    name: str
+    parameters: dict[str, Scalar] | None = None
+
+
+class ResourcesSpec(_Section):
+    """Rows of a batch (``pack``), processes, threads and GPUs of each (a fraction shares one)."""
+
+    pack: Literal["auto"] | Annotated[int, Field(ge=1, le=4096)] = "auto"
+    actors: Literal["auto"] | Annotated[int, Field(ge=1, le=10_000)] = "auto"
+    threads: int = Field(default=1, ge=1, le=1024)
+    gpus_per_actor: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+
+class SweepSpec(_Section):
+    """A sweep as the service takes it. ``model_dump()`` is JSON and :meth:`model_validate` takes it back.
+
+    Attributes:
+        images: pictures searched on; from `load_spec`, globs are expanded and every name is one picture.
+        image_size: side of the square pictures in pixels.
+        validate_on: pictures that the winner is judged on, never searched on.
+        metric: one to three, the first being *the* objective where only one can be shown.
+        parameters: by flat name; children of a group whose ``<group>.enabled`` is False do not exist in that trial.
+        yaml_text: the file as its author wrote it; not part of the dump.
+    """
+
+    name: Annotated[str, AfterValidator(_valid_name)]
+    network: NetworkSpec = Field(default_factory=NetworkSpec, validate_default=True)
+    images: Annotated[list[str], BeforeValidator(_listed)] = Field(min_length=1)
+    image_size: int = Field(default=64, ge=8, le=MAX_SIDE)
+    validate_on: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
+    match: MatchSpec
+    metric: Annotated[list[Annotated[MetricSpec, BeforeValidator(_named)]], BeforeValidator(_listed)] = Field(
+        default_factory=lambda: [MetricSpec(name="image_mse", goal="minimize")], min_length=1, max_length=3
+    )
+    method: MethodSpec = Field(default_factory=MethodSpec)
+    budget: BudgetSpec = Field(default_factory=BudgetSpec)
+    save: SaveSpec = Field(default_factory=SaveSpec)
+    units: Annotated[str, _one_of("units", UNITS)] = "raw"
+    baselines: list[Annotated[BaselineSpec, BeforeValidator(_named)]] = Field(default_factory=list)
+    parameters: dict[str, Parameter]
+    resources: ResourcesSpec = Field(default_factory=ResourcesSpec)
+    yaml_text: str = Field(default="", exclude=True, repr=False)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the matched layers."""
+        return tuple(self.match.layers)
+
+    @property
+    def metric_names(self) -> list[str]:
+        return [metric.name for metric in self.metric]
+
+    @property
+    def metric_goals(self) -> list[str]:
+        return [metric.goal or "minimize" for metric in self.metric]
