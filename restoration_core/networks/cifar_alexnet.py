@@ -56,6 +56,14 @@ class CifarAlexNet(nn.Module):
         Input ``(B, 3, H, W)``, normalised with ``MEAN`` and ``STD``; output ``(B, 10)`` logits.
     """
 
+    relu1: nn.ReLU
+    relu2: nn.ReLU
+    relu3: nn.ReLU
+    relu4: nn.ReLU
+    relu5: nn.ReLU
+    relu6: nn.ReLU
+    relu7: nn.ReLU
+
     def __init__(self, batch_norm: bool = False) -> None:
         super().__init__()
 

@@ -129,7 +129,9 @@ def _normalise(pictures: Tensor) -> Tensor:
     return ((pictures.float() / 255 - mean) / std).to(memory_format=torch.channels_last)
 
 
-def _batches(pictures: Tensor, labels: Tensor, recipe: TrainingRecipe, rng: torch.Generator) -> Iterator:
+def _batches(
+    pictures: Tensor, labels: Tensor, recipe: TrainingRecipe, rng: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield shuffled, flipped and shifted batches, ``(x, y)``."""
     pad = recipe.crop_padding
     padded = F.pad(pictures, (pad,) * 4, mode="reflect")

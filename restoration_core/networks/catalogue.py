@@ -1,0 +1,169 @@
+"""Networks by name, with their weights."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from restoration_core.errors import InputError, unknown
+from restoration_core.networks import cifar_alexnet
+from restoration_core.networks.classifier import Classifier
+from restoration_core.networks.thesis_layers import cifar_alexnet_layers, sequential_layers
+from restoration_core.networks.weights import download_state_dict, is_path, load_into, read_state_dict
+
+BUNDLED = Path(__file__).parent / "data" / "cifar_alexnet.safetensors"
+IMAGENET_MEAN, IMAGENET_STD, IMAGENET_SIZE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """What is known of a network before it is built.
+
+    Attributes:
+        name: for :func:`open_network`.
+        weights: keywords it takes besides a path.
+        native_size: side in pixels of the pictures it was trained on.
+        parameters: number of parameters.
+        thesis_names: layers carry readable names (``conv3/relu``) besides their module paths.
+    """
+
+    name: str
+    weights: tuple[str, ...]
+    native_size: int
+    parameters: int
+    thesis_names: bool
+
+
+def network_names() -> list[str]:
+    """Return the names of all networks: the bundled one, then torchvision's classifiers in alphabetical order."""
+    return ["cifar_alexnet", *_torchvision_names()]
+
+
+def network_entries() -> list[NetworkEntry]:
+    """Return what is known of every network without building torchvision's."""
+    parameters = sum(p.numel() for p in cifar_alexnet.CifarAlexNet().parameters())
+    own = NetworkEntry("cifar_alexnet", ("bundled", "random"), cifar_alexnet.NATIVE_SIZE, parameters, True)
+    return [own, *(_torchvision_entry(name) for name in _torchvision_names())]
+
+
+def open_network(name: str = "cifar_alexnet", weights: str | None = None, seed: int = 0) -> Classifier:
+    """Return a network with its weights, cut open.
+
+    Args:
+        name: ``cifar_alexnet``, or any classifier of torchvision (``alexnet``, ``vgg16``, ``resnet50`` ...).
+        weights: ``bundled`` (cifar_alexnet only, its default), ``imagenet`` (torchvision's current weights, downloaded
+            once; the default of torchvision's networks), the name of other torchvision weights (``IMAGENET1K_V1``),
+            ``random``, or a path to a state dict (``.safetensors``, ``.pt``, ``.pth``).
+        seed: of ``random`` weights; the global random state is left alone.
+
+    Raises:
+        InputError: for an unknown name or weights, and weights that cannot be had or do not fit.
+    """
+    if name == "cifar_alexnet":
+        return _open_cifar_alexnet("bundled" if weights is None else weights, seed)
+    if name not in _torchvision_names():
+        raise InputError(unknown("network", name, network_names()))
+    return _open_torchvision(name, "imagenet" if weights is None else weights, seed)
+
+
+def _open_cifar_alexnet(weights: str, seed: int) -> Classifier:
+    if weights not in ("bundled", "random") and not is_path(weights):
+        raise InputError(_unknown_weights("cifar_alexnet", weights, ("bundled", "random")))
+    with _seeded(seed):
+        module = cifar_alexnet.CifarAlexNet()
+    if weights != "random":
+        path = BUNDLED if weights == "bundled" else Path(weights).expanduser()
+        load_into(module, read_state_dict(path), str(path))
+    mean, std, size = cifar_alexnet.MEAN, cifar_alexnet.STD, cifar_alexnet.NATIVE_SIZE
+    return Classifier(module, "cifar_alexnet", cifar_alexnet_layers(), mean, std, size)
+
+
+def _open_torchvision(name: str, weights: str, seed: int) -> Classifier:
+    from torchvision import models
+
+    enum = models.get_model_weights(name)
+    keywords = ("imagenet", "random", *enum.__members__)
+    if weights not in keywords and not is_path(weights):
+        raise InputError(_unknown_weights(name, weights, keywords))
+    chosen = enum[weights] if weights in enum.__members__ else _default(enum)
+    with _seeded(seed), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torchvision's note on a coming change of its initialisation
+        module: nn.Module = models.get_model(name, weights=None)
+    if is_path(weights):
+        path = Path(weights).expanduser()
+        load_into(module, _without_auxiliaries(module, read_state_dict(path)), str(path))
+    elif weights != "random":
+        if chosen is None:
+            raise InputError(f"torchvision has no imagenet weights for {name}; valid: random or a path to a state dict")
+        state = download_state_dict(chosen.url, name)
+        load_into(module, _without_auxiliaries(module, dict(state)), f"imagenet weights of {name}")
+    mean, std, size = _preprocessing(chosen)
+    names = None
+    if isinstance(module, models.AlexNet | models.VGG):
+        names = {**sequential_layers(module.features, module.classifier), "softmax": "softmax"}
+    return Classifier(_with_softmax(module), name, names, mean, std, size)
+
+
+def _with_softmax(module: nn.Module) -> nn.Module:
+    """Append the softmax that torchvision leaves to the loss, without changing the paths of the other modules."""
+    module.add_module("softmax", nn.Softmax(dim=1))
+    module.register_forward_hook(_probabilities)
+    return module
+
+
+def _probabilities(module: nn.Module, inputs: Any, logits: Tensor) -> Tensor:
+    softmax = module.get_submodule("softmax")
+    return softmax(logits)
+
+
+def _without_auxiliaries(module: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Drop the training-time side classifiers that Inception's and GoogLeNet's files may hold and the net may not."""
+    expected = module.state_dict()
+    return {k: v for k, v in state.items() if k in expected or not k.lower().startswith("aux")}
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _torchvision_names() -> list[str]:
+    from torchvision import models
+
+    return models.list_models(module=models)
+
+
+def _torchvision_entry(name: str) -> NetworkEntry:
+    from torchvision import models
+
+    enum = models.get_model_weights(name)
+    chosen = _default(enum)
+    parameters = int(chosen.meta["num_params"]) if chosen else 0
+    keywords = ("imagenet", *enum.__members__, "random") if chosen else ("random",)
+    thesis = name == "alexnet" or name.startswith("vgg")
+    return NetworkEntry(name, keywords, _preprocessing(chosen)[2], parameters, thesis)
+
+
+def _default(enum: Any) -> Any:
+    return getattr(enum, "DEFAULT", None)
+
+
+def _preprocessing(chosen: Any) -> tuple[tuple[float, float, float], tuple[float, float, float], int]:
+    if chosen is None:
+        return IMAGENET_MEAN, IMAGENET_STD, IMAGENET_SIZE
+    transform = chosen.transforms()
+    mean, std = ((float(v[0]), float(v[1]), float(v[2])) for v in (transform.mean, transform.std))
+    return mean, std, int(transform.crop_size[0])
+
+
+def _unknown_weights(name: str, weights: str, keywords: tuple[str, ...]) -> str:
+    return f"{unknown(f'weights for {name}', weights, keywords)}, or a path to a .safetensors, .pt or .pth file"

@@ -1,0 +1,125 @@
+"""Receptive fields and strides, followed through every operation of a forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+Pair = tuple[int, int]
+aten = torch.ops.aten
+
+_POOLS = {aten.max_pool2d_with_indices, aten.max_pool2d, aten.avg_pool2d}
+_ADAPTIVE_POOLS = {aten._adaptive_avg_pool2d, aten.adaptive_avg_pool2d, aten.adaptive_max_pool2d}
+_PRODUCTS = {aten.mm: 0, aten.addmm: 1}
+_ATTENTION = {
+    aten.bmm,
+    aten.baddbmm,
+    aten._scaled_dot_product_flash_attention_for_cpu,
+    aten._scaled_dot_product_attention_math,
+    aten._scaled_dot_product_efficient_attention,
+    aten._scaled_dot_product_flash_attention,
+    aten._scaled_dot_product_fused_attention_overrideable,
+}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How positions of a map lie over the picture; pairs are (vertical, horizontal).
+
+    Attributes:
+        receptive_field: side in input pixels of what one position depends on, borders not clipped: fully connected
+            layers count as convolutions over the whole map, as in MV16's tables.
+        stride: distance in input pixels between neighbouring positions.
+        positions: extent of the map in positions.
+    """
+
+    receptive_field: Pair
+    stride: Pair
+    positions: Pair
+
+    def window(self, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], out: Pair) -> Geometry:
+        """Return the geometry behind a sliding window: ``r += (k - 1) d s`` and ``s *= stride``."""
+        field = [
+            r + (k - 1) * d * s for r, k, d, s in zip(self.receptive_field, kernel, dilation, self.stride, strict=True)
+        ]
+        steps = [s * t for s, t in zip(self.stride, stride, strict=True)]
+        return Geometry((field[0], field[1]), (steps[0], steps[1]), out)
+
+    def everything(self) -> Geometry:
+        """Return the geometry of one value that depends on all positions."""
+        field = [r + (n - 1) * s for r, n, s in zip(self.receptive_field, self.positions, self.stride, strict=True)]
+        return Geometry((field[0], field[1]), self.stride, (1, 1))
+
+    def attended(self) -> Geometry:
+        """Return the geometry where every position depends on all: at least the whole picture."""
+        field = [max(r, n * s) for r, n, s in zip(self.receptive_field, self.positions, self.stride, strict=True)]
+        return Geometry((field[0], field[1]), self.stride, self.positions)
+
+
+def _pair(value: int | Sequence[int]) -> Pair:
+    items = [value] if isinstance(value, int) else list(value)
+    return items[0], items[-1]
+
+
+def _merge(inputs: Iterable[Geometry], output: Tensor) -> Geometry:
+    """Geometry behind sums, products, concatenations and everything else that keeps positions apart."""
+    known = list(inputs)
+    widest = max(known, key=lambda g: g.positions[0] * g.positions[1])
+    field = max(g.receptive_field[0] for g in known), max(g.receptive_field[1] for g in known)
+    positions = (output.shape[2], output.shape[3]) if output.ndim == 4 else widest.positions
+    return Geometry(field, widest.stride, positions)
+
+
+class GeometryMode(TorchDispatchMode):
+    """Follows the geometry of every tensor that depends on ``picture``, ``(1, 3, H, W)``, while it is entered.
+
+    Exact for convolutions, pooling, dense layers and whatever acts at each position alone. Attention counts as seeing
+    the whole picture.
+    """
+
+    def __init__(self, picture: Tensor) -> None:
+        super().__init__()
+        start = Geometry((1, 1), (1, 1), (picture.shape[2], picture.shape[3]))
+        # The tensors are kept with their geometry: an identity would be used again after one is freed.
+        self._known: dict[int, tuple[Tensor, Geometry]] = {id(picture): (picture, start)}
+        self._whole = Geometry((picture.shape[2], picture.shape[3]), (1, 1), (1, 1))
+
+    def geometry(self, tensor: Tensor) -> Geometry:
+        """Return the geometry of a tensor (the whole picture where it is not known)."""
+        return self._known.get(id(tensor), (tensor, self._whole))[1]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        inputs = [a for a in tree_leaves((args, kwargs)) if isinstance(a, Tensor) and id(a) in self._known]
+        for output in tree_leaves(result):
+            if inputs and isinstance(output, Tensor):
+                self._known[id(output)] = (output, self._after(func.overloadpacket, args, inputs, output))
+        return result
+
+    def _after(self, operation: Any, args: Any, inputs: list[Tensor], output: Tensor) -> Geometry:
+        known = [self.geometry(tensor) for tensor in inputs]
+        first, size = known[0], (output.shape[-2:] if output.ndim == 4 else (1, 1))
+        out = (int(size[0]), int(size[1]))
+        if operation is aten.convolution and output.ndim == 4:
+            return first.window(args[1].shape[2:], _pair(args[3]), _pair(args[5]), out)
+        if operation in _POOLS:
+            kernel = _pair(args[1])
+            stride = _pair(args[2]) if len(args) > 2 and args[2] else kernel
+            dilation = _pair(args[4]) if operation is not aten.avg_pool2d and len(args) > 4 else (1, 1)
+            return first.window(kernel, stride, dilation, out)
+        if operation in _ADAPTIVE_POOLS:
+            kernel = -(-first.positions[0] // out[0]), -(-first.positions[1] // out[1])
+            stride = max(first.positions[0] // out[0], 1), max(first.positions[1] // out[1], 1)
+            return first.window(kernel, stride, (1, 1), out)
+        if operation is aten.mean and len(args) > 1 and args[0].ndim == 4 and {d % 4 for d in args[1]} & {2, 3}:
+            return first.everything()
+        if operation in _PRODUCTS and args[_PRODUCTS[operation]].shape[0] == 1:
+            return first.everything()  # one row for the one picture: its positions are flattened into the features
+        merged = _merge(known, output)
+        return merged.attended() if operation in _ATTENTION else merged
