@@ -1,0 +1,35 @@
+"""The SQL store: the truth of a sweep. Writers for the service, a read-only reader for the rest."""
+
+from sweeps.store.engine import make_engine
+from sweeps.store.export import export_trials
+from sweeps.store.leases import LeaseHeld, StaleLease
+from sweeps.store.models import OutboxKind, SweepStatus, TrialState
+from sweeps.store.reader import Reader, open_reader
+from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
+from sweeps.store.views import SweepImageView, SweepView, TrialPictureView, TrialView
+from sweeps.store.writer import StoreLocked, Writer, open_writer
+
+__all__ = [
+    "FinishedTrial",
+    "LeaseHeld",
+    "NewSweep",
+    "NewTrial",
+    "OutboxItem",
+    "OutboxKind",
+    "PriorEntry",
+    "Reader",
+    "StaleLease",
+    "StoreLocked",
+    "StoredTrial",
+    "SweepImageView",
+    "SweepStatus",
+    "SweepView",
+    "TrialPictureView",
+    "TrialState",
+    "TrialView",
+    "Writer",
+    "export_trials",
+    "make_engine",
+    "open_reader",
+    "open_writer",
+]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -17,6 +17,14 @@ class TrialState(StrEnum):
     COMPLETE = "complete"
     PRUNED = "pruned"
     FAILED = "failed"
+
+
+class OutboxKind(StrEnum):
+    """What an outbox entry tells of: a sweep that started (again), a finished trial, a sweep that ended."""
+
+    SWEEP = "sweep"
+    TRIAL = "trial"
+    SWEEP_END = "sweep_end"
 
 
 class SweepStatus(StrEnum):
@@ -33,8 +41,22 @@ def utcnow() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+# None is SQL NULL, not JSON null, so that `IS NULL` finds it.
+_JSON = JSON(none_as_null=True)
+
+
 class Base(DeclarativeBase):
-    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}
+    """Constraints carry names so that later migrations can address them on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {dict[str, Any]: _JSON, list[Any]: _JSON}
 
 
 class Sweep(Base):
@@ -52,7 +74,7 @@ class Sweep(Base):
     spec: Mapped[dict[str, Any]]
     metric_names: Mapped[list[Any]]
     metric_goals: Mapped[list[Any]]
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
     trials_planned: Mapped[int]
     owner: Mapped[str] = mapped_column(String(200))
     versions: Mapped[dict[str, Any]]
@@ -74,19 +96,21 @@ class Trial(Base):
         UniqueConstraint("sweep_id", "number"),
         Index("ix_trials_sweep_state", "sweep_id", "state"),
         Index("ix_trials_sweep_objective", "sweep_id", "objective"),
+        # Also makes a finish order that is given twice impossible.
+        Index("ix_trials_sweep_finish", "sweep_id", "finish_order", unique=True),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     sweep_id: Mapped[int] = mapped_column(ForeignKey("sweeps.id", ondelete="CASCADE"))
     number: Mapped[int]
     state: Mapped[str] = mapped_column(String(20))
     attempt: Mapped[int] = mapped_column(default=1)
-    token: Mapped[int]
+    token: Mapped[int] = mapped_column(BigInteger)
     baseline: Mapped[str | None] = mapped_column(String(100))
     parameters: Mapped[dict[str, Any]]
     raw_parameters: Mapped[dict[str, Any]]
     distributions: Mapped[dict[str, Any]]
     sampler_attributes: Mapped[dict[str, Any]]
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
     objective: Mapped[float | None]
     objectives: Mapped[list[Any] | None]
     metrics: Mapped[dict[str, Any] | None]
@@ -144,7 +168,7 @@ class TrialPicture(Base):
     image: Mapped[str] = mapped_column(String(500), primary_key=True)
     step: Mapped[int] = mapped_column(primary_key=True)
     final: Mapped[bool]
-    sha256: Mapped[str] = mapped_column(ForeignKey("pictures.sha256"))
+    sha256: Mapped[str] = mapped_column(ForeignKey("pictures.sha256"), index=True)
 
 
 class SweepImage(Base):
@@ -154,7 +178,7 @@ class SweepImage(Base):
     sweep_id: Mapped[int] = mapped_column(ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True)
     image: Mapped[str] = mapped_column(String(500), primary_key=True)
     split: Mapped[str] = mapped_column(String(20), primary_key=True)
-    sha256: Mapped[str] = mapped_column(ForeignKey("pictures.sha256"))
+    sha256: Mapped[str] = mapped_column(ForeignKey("pictures.sha256"), index=True)
 
 
 class StoredPrior(Base):
@@ -174,8 +198,8 @@ class OutboxEntry(Base):
     __tablename__ = "outbox"
     __table_args__ = (Index("ix_outbox_pending", "delivered_at", "id"),)
     id: Mapped[int] = mapped_column(primary_key=True)
-    sweep_id: Mapped[int] = mapped_column(ForeignKey("sweeps.id", ondelete="CASCADE"))
-    trial_id: Mapped[int | None] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))
+    sweep_id: Mapped[int] = mapped_column(ForeignKey("sweeps.id", ondelete="CASCADE"), index=True)
+    trial_id: Mapped[int | None] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str] = mapped_column(String(30))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     delivered_at: Mapped[datetime | None]

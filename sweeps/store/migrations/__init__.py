@@ -1,0 +1,75 @@
+"""The schema's history (Alembic) and where a database stands in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, inspect, text
+
+from restoration_core.errors import InputError
+from sweeps.store.engine import make_engine, show_url
+
+# MLflow may keep its tables in the same database and owns the name alembic_version.
+VERSION_TABLE = "restoration_alembic_version"
+HEAD = "0001"  # revisions are numbered, so that older and newer can be told apart
+
+
+def upgrade(url: str) -> None:
+    """Bring the database at ``url`` to this code's schema, creating it when it is empty.
+
+    Raises:
+        InputError: the database cannot be opened or was written by a newer version.
+    """
+    engine = make_engine(url)
+    try:
+        upgrade_engine(engine, show_url(url))
+    finally:
+        engine.dispose()
+
+
+def upgrade_engine(engine: Engine, name: str) -> None:
+    """Bring an open database to HEAD in one transaction; processes that do so at once wait for each other."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(739251)"))
+        version = current_version(connection)
+        if version == HEAD:
+            return
+        if version is not None and version > HEAD:
+            raise InputError(newer(name, version))
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def check_version(connection: Connection, name: str) -> None:
+    """Refuse a database that this code cannot read.
+
+    Raises:
+        InputError: no store at all, an older schema (with what upgrades it) or a newer one.
+    """
+    version = current_version(connection)
+    if version is None:
+        raise InputError(f"{name} is a database but no sweep store; `restoration sweep run SPEC.yaml` makes one")
+    if version > HEAD:
+        raise InputError(newer(name, version))
+    if version < HEAD:
+        raise InputError(
+            f"store {name} has schema {version}, this version reads {HEAD}; `restoration sweep sync` upgrades it"
+        )
+
+
+def newer(name: str, version: str) -> str:
+    """Return the message for a database from the future."""
+    return f"store {name} has schema {version}, newer than this version's {HEAD}; update deep-restoration"
+
+
+def current_version(connection: Connection) -> str | None:
+    """Return the database's revision, None when it holds no store."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    return found

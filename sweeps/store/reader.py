@@ -1,0 +1,181 @@
+"""Reads the store and never changes it: for the dashboard, the commands and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar
+
+import pandas as pd
+from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy.exc import DatabaseError
+
+from restoration_core.errors import InputError
+from sweeps.store import frames, overview, priors, queries, sweep_rows
+from sweeps.store.difference import difference_png
+from sweeps.store.engine import make_engine, one_line, parse_url, show_url, sqlite_path
+from sweeps.store.migrations import check_version
+from sweeps.store.models import OutboxEntry, Picture, TrialState
+from sweeps.store.records import PriorEntry
+from sweeps.store.views import SweepView, TrialView
+
+_T = TypeVar("_T")
+
+
+def open_reader(url: str) -> Reader:
+    """Open the store at ``url`` for reading; nothing is made, upgraded or written.
+
+    Raises:
+        InputError: no file, no store, an older or a newer schema, each with its remedy.
+    """
+    engine = make_engine(url, read_only=True)
+    try:
+        with engine.begin() as connection:
+            check_version(connection, show_url(url))
+    except DatabaseError as error:
+        engine.dispose()
+        raise InputError(f"store {show_url(url)} cannot be read: {one_line(error)}") from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return Reader(engine, url)
+
+
+class Reader:
+    """Answers questions about sweeps; safe to use from several threads, and while sweeps are written.
+
+    Times are UTC without zone. Each method sees one consistent state of the store.
+    """
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        self._engine = engine
+        self._url = url
+
+    def close(self) -> None:
+        """Close the connections; the reader cannot be used afterwards."""
+        self._engine.dispose()
+
+    def sweeps(self) -> pd.DataFrame:
+        """Return one row a sweep, the newest first: status, counts by state and the best complete trial.
+
+        Sweeps with several metrics have a front instead of a best trial: see `best`.
+        """
+        return self._read(overview.sweeps_frame)
+
+    def sweep(self, name: str) -> SweepView:
+        """Return one sweep.
+
+        Raises:
+            InputError: no such sweep, with the nearest name.
+        """
+        return self._read(lambda connection: queries.sweep_view(connection, name))
+
+    def trials(self, name: str, states: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return one row a trial by number, with ``params.*``, ``raw.*`` and ``metrics.*`` columns.
+
+        Args:
+            states: only trials in these states, e.g. ``["complete"]``.
+
+        Raises:
+            InputError: no such sweep.
+        """
+        return frames.trials_frame(self.trial_rows(name, states))
+
+    def trial_rows(self, name: str, states: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        """Return the trials' rows by number, as plain dicts with nested parameters and metrics."""
+        wanted = None if states is None else [TrialState(state).value for state in states]
+        return self._read(
+            lambda connection: queries.trial_rows(connection, sweep_rows.find(connection, name).id, wanted)
+        )
+
+    def trial(self, name: str, number: int) -> TrialView:
+        """Return one trial with its metrics by picture, curves and pictures.
+
+        Raises:
+            InputError: no such sweep or trial.
+        """
+        return self._read(lambda connection: queries.trial_view(connection, name, number))
+
+    def best(self, name: str, k: int = 10) -> pd.DataFrame:
+        """Return the ``k`` best complete trials, best first, ties by number; for several metrics the Pareto front.
+
+        The front is sorted by the first metric and holds at most ``k`` trials.
+
+        Raises:
+            InputError: no such sweep.
+        """
+
+        def ask(connection: Connection) -> tuple[Any, list[dict[str, Any]]]:
+            sweep = sweep_rows.find(connection, name)
+            return sweep, queries.trial_rows(connection, sweep.id, [TrialState.COMPLETE.value])
+
+        sweep, rows = self._read(ask)
+        frame = frames.trials_frame(rows)
+        if len(sweep.metric_names) == 1:
+            ranked = frames.rank_by_objective(frame, sweep.metric_goals[0])
+            return ranked[ranked["objective"].notna()].head(k).reset_index(drop=True)
+        points = [(row["number"], row["objectives"]) for row in rows if row["objectives"]]
+        front = frames.pareto_numbers(points, sweep.metric_goals)[:k]
+        return frame.set_index("number", drop=False).loc[front].reset_index(drop=True)
+
+    def picture(self, sha256: str) -> bytes:
+        """Return a picture's PNG bytes; raises InputError when the store has no such picture."""
+        found: bytes = self._read(lambda connection: queries.picture(connection, sha256, Picture.png))
+        return found
+
+    def thumbnail(self, sha256: str) -> bytes:
+        """Return a picture's thumbnail as PNG bytes; raises InputError when the store has no such picture."""
+        found: bytes = self._read(lambda connection: queries.picture(connection, sha256, Picture.thumbnail))
+        return found
+
+    def difference(
+        self,
+        original_sha: str,
+        reconstruction_sha: str,
+        kind: Literal["signed", "absolute"] = "signed",
+        scale: float = 0.5,
+    ) -> bytes:
+        """Return the difference view of two stored pictures as PNG bytes, derived when asked for.
+
+        Args:
+            kind: ``signed`` (grey: no error) or ``absolute`` (black: no error).
+            scale: the error shown as full deflection, so that views with one scale can be compared.
+
+        Raises:
+            InputError: no such picture, or the two differ in size.
+        """
+        original, reconstruction = self.picture(original_sha), self.picture(reconstruction_sha)
+        return difference_png(original, reconstruction, kind, scale)
+
+    def outbox_pending(self, name: str) -> int:
+        """Return how many entries of a sweep MLflow has yet to be told."""
+        return self._read(
+            lambda connection: connection.execute(
+                select(func.count())
+                .select_from(OutboxEntry)
+                .where(OutboxEntry.sweep_id == sweep_rows.find(connection, name).id, OutboxEntry.delivered_at.is_(None))
+            ).scalar_one()
+        )
+
+    def get_prior(self, key: str) -> bytes | None:
+        """Return a stored prior's blob, None when there is none under this key."""
+        return self._read(lambda connection: priors.get(connection, key))
+
+    def list_priors(self) -> list[PriorEntry]:
+        """Return the stored priors without their blobs."""
+        return self._read(priors.entries)
+
+    def size_bytes(self) -> int:
+        """Return what the store takes on disk: the file with its write-ahead log, or the server's own figure."""
+        path = sqlite_path(parse_url(self._url))
+        if path is None:
+            return self._read(
+                lambda connection: int(
+                    connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
+                )
+            )
+        files = (path, path.with_name(path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def _read(self, work: Callable[[Connection], _T]) -> _T:
+        with self._engine.begin() as connection:
+            return work(connection)

@@ -1,0 +1,153 @@
+"""Statements about whole sweeps: creating, finding, ending and deleting one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
+
+from restoration_core.errors import InputError, unknown
+from sweeps.store.finishing import insert_pictures
+from sweeps.store.leases import LeaseHeld
+from sweeps.store.models import (
+    Curve,
+    ImageMetric,
+    OutboxEntry,
+    OutboxKind,
+    Picture,
+    Sweep,
+    SweepImage,
+    SweepStatus,
+    Trial,
+    TrialPicture,
+    utcnow,
+)
+from sweeps.store.records import NewSweep
+
+
+def find(connection: Connection, name: str) -> Any:
+    """Return the sweep's row.
+
+    Raises:
+        InputError: no such sweep, with the nearest name.
+    """
+    row = connection.execute(select(*Sweep.__table__.c).where(Sweep.name == name)).one_or_none()
+    if row is None:
+        names = connection.execute(select(Sweep.name).order_by(Sweep.id)).scalars().all()
+        raise InputError(unknown("sweep", name, names) if names else f"unknown sweep {name!r}; the store has none yet")
+    return row
+
+
+def create(connection: Connection, new: NewSweep) -> int:
+    """Insert the sweep with its pictures and tell MLflow; return its id.
+
+    Raises:
+        InputError: the name is taken.
+    """
+    if connection.execute(select(exists().where(Sweep.name == new.name))).scalar():
+        raise InputError(
+            f"sweep {new.name!r} exists already; continue it with `restoration sweep resume {new.name}`, "
+            f"give this one another name, or remove the old one with `restoration sweep delete {new.name}`"
+        )
+    sweep_id: int = connection.execute(
+        insert(Sweep)
+        .values(
+            name=new.name,
+            status=SweepStatus.RUNNING.value,
+            spec_yaml=new.spec_yaml,
+            spec=dict(new.spec),
+            metric_names=list(new.metric_names),
+            metric_goals=list(new.metric_goals),
+            seed=new.seed,
+            trials_planned=new.trials_planned,
+            owner=new.owner,
+            versions=dict(new.versions),
+        )
+        .returning(Sweep.id)
+    ).scalar_one()
+    insert_pictures(connection, (picture for _, _, picture in new.images))
+    if new.images:
+        connection.execute(
+            insert(SweepImage),
+            [
+                {"sweep_id": sweep_id, "image": image, "split": split, "sha256": picture.sha256}
+                for image, split, picture in new.images
+            ],
+        )
+    tell(connection, sweep_id, OutboxKind.SWEEP)
+    return sweep_id
+
+
+def set_status(
+    connection: Connection,
+    sweep_id: int,
+    status: SweepStatus,
+    verdict: Mapping[str, Any] | None,
+    startup_s: float | None,
+) -> None:
+    """Set what is given and tell MLflow of a restart or an end."""
+    before = connection.execute(select(Sweep.status).where(Sweep.id == sweep_id)).scalar_one()
+    running = status == SweepStatus.RUNNING
+    values: dict[str, Any] = {"status": status.value, "finished_at": None if running else utcnow()}
+    if verdict is not None:
+        values["verdict"] = dict(verdict)
+    if startup_s is not None:
+        values["startup_s"] = startup_s
+    connection.execute(update(Sweep).where(Sweep.id == sweep_id).values(**values))
+    if not running:
+        tell(connection, sweep_id, OutboxKind.SWEEP_END)
+    elif before != SweepStatus.RUNNING:
+        tell(connection, sweep_id, OutboxKind.SWEEP)
+
+
+def tell(connection: Connection, sweep_id: int, kind: OutboxKind) -> None:
+    """Enter something about a sweep as a whole into the outbox."""
+    connection.execute(insert(OutboxEntry), [{"sweep_id": sweep_id, "kind": kind.value}])
+
+
+def remove(connection: Connection, name: str, force: bool) -> dict[str, int]:
+    """Delete a sweep with all that belongs to it alone; return how many rows of each kind went.
+
+    Raises:
+        InputError: no such sweep.
+        LeaseHeld: it is being run, and ``force`` is not set.
+    """
+    sweep = find(connection, name)
+    held = sweep.lease_holder is not None and sweep.lease_expires_at is not None and sweep.lease_expires_at > utcnow()
+    if held and not force:
+        raise LeaseHeld(name, sweep.lease_holder, sweep.lease_expires_at)
+    trials = select(Trial.id).where(Trial.sweep_id == sweep.id)
+    mine = (
+        select(TrialPicture.sha256)
+        .where(TrialPicture.trial_id.in_(trials))
+        .union(select(SweepImage.sha256).where(SweepImage.sweep_id == sweep.id))
+    )
+    candidates = list(connection.execute(mine).scalars())
+    counts = {"sweeps": 1}
+    # Children first: counted exactly, and no reliance on cascades.
+    for label, model in (("curves", Curve), ("image_metrics", ImageMetric), ("trial_pictures", TrialPicture)):
+        counts[label] = connection.execute(delete(model).where(model.trial_id.in_(trials))).rowcount
+    for label, model in (("outbox", OutboxEntry), ("sweep_images", SweepImage), ("trials", Trial)):
+        counts[label] = connection.execute(delete(model).where(model.sweep_id == sweep.id)).rowcount
+    connection.execute(delete(Sweep).where(Sweep.id == sweep.id))
+    counts["pictures"] = _remove_unreferenced(connection, candidates)
+    return counts
+
+
+def _remove_unreferenced(connection: Connection, candidates: list[str]) -> int:
+    removed = 0
+    for start in range(0, len(candidates), 500):  # below every database's limit of bound values
+        removed += connection.execute(
+            delete(Picture).where(
+                Picture.sha256.in_(candidates[start : start + 500]),
+                ~exists().where(TrialPicture.sha256 == Picture.sha256),
+                ~exists().where(SweepImage.sha256 == Picture.sha256),
+            )
+        ).rowcount
+    return removed
+
+
+def count_trials(connection: Connection, sweep_id: int) -> int:
+    """Return how many trials a sweep has, whatever their state."""
+    return connection.execute(select(func.count()).select_from(Trial).where(Trial.sweep_id == sweep_id)).scalar_one()

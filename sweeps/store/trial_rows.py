@@ -1,0 +1,89 @@
+"""Statements about trials before they finish: inserting, handing out again, loading for the study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from sweeps.messages import Assignment
+from sweeps.store.models import Trial, TrialState, utcnow
+from sweeps.store.records import NewTrial, StoredTrial
+
+_STORED = (
+    "id",
+    "number",
+    "state",
+    "attempt",
+    "token",
+    "baseline",
+    "parameters",
+    "raw_parameters",
+    "distributions",
+    "sampler_attributes",
+    "seed",
+    "objective",
+    "objectives",
+    "metrics",
+    "asked_at",
+    "finished_at",
+    "finish_order",
+    "failure",
+    "mlflow_run_id",
+)
+
+
+def add(connection: Connection, sweep_id: int, trials: Sequence[NewTrial]) -> None:
+    """Insert trials as RUNNING.
+
+    Raises:
+        ValueError: a number is taken.
+    """
+    rows = [
+        {
+            "sweep_id": sweep_id,
+            "number": trial.number,
+            "state": TrialState.RUNNING.value,
+            "token": trial.token,
+            "baseline": trial.baseline,
+            "parameters": dict(trial.parameters),
+            "raw_parameters": {},
+            "distributions": dict(trial.distributions),
+            "sampler_attributes": dict(trial.sampler_attributes),
+            "seed": trial.seed,
+        }
+        for trial in trials
+    ]
+    try:
+        if rows:
+            connection.execute(insert(Trial), rows)
+    except IntegrityError as error:
+        numbers = ", ".join(str(trial.number) for trial in trials)
+        raise ValueError(f"sweep {sweep_id}: one of the trial numbers {numbers} is taken ({error.orig})") from error
+
+
+def restart(connection: Connection, sweep_id: int, numbers: Sequence[int]) -> list[Assignment]:
+    """Give running trials a new attempt and token; numbers that are not running are left out."""
+    query = (
+        select(Trial.id, Trial.number, Trial.token, Trial.parameters, Trial.seed, Trial.baseline)
+        .where(Trial.sweep_id == sweep_id, Trial.number.in_(numbers), Trial.state == TrialState.RUNNING.value)
+        .order_by(Trial.number)
+    )
+    rows = connection.execute(query).all()
+    if rows:
+        connection.execute(
+            update(Trial)
+            .where(Trial.id == bindparam("trial_id"))
+            .values(attempt=Trial.attempt + 1, token=Trial.token + 1, asked_at=utcnow()),
+            [{"trial_id": row.id} for row in rows],
+        )
+    return [Assignment(row.number, row.token + 1, row.parameters, row.seed, row.baseline) for row in rows]
+
+
+def load(connection: Connection, sweep_id: int) -> list[StoredTrial]:
+    """Return all trials by number."""
+    columns: list[Any] = [Trial.__table__.c[name] for name in _STORED]
+    rows = connection.execute(select(*columns).where(Trial.sweep_id == sweep_id).order_by(Trial.number))
+    return [StoredTrial(**{**row._mapping, "state": TrialState(row.state)}) for row in rows]

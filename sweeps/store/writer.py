@@ -1,0 +1,240 @@
+"""The only way to change the store: every method is one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, update
+from sqlalchemy.exc import OperationalError
+
+from restoration_core.errors import InputError
+from sweeps.messages import Acknowledgement, Assignment
+from sweeps.store import finishing, leases, outbox, priors, sweep_rows, trial_rows
+from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine, show_url, strict_json
+from sweeps.store.migrations import upgrade_engine
+from sweeps.store.models import Sweep, SweepStatus, Trial
+from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
+
+_T = TypeVar("_T")
+_TRIES = 4
+
+
+class StoreLocked(InputError):
+    """Another process kept the database locked for too long."""
+
+
+def open_writer(url: str) -> Writer:
+    """Open the store at ``url`` for writing; make it or upgrade its schema when needed.
+
+    Raises:
+        InputError: bad address, no database, a newer schema.
+    """
+    engine = make_engine(url)
+    try:
+        upgrade_engine(engine, show_url(url))
+    except BaseException:
+        engine.dispose()
+        raise
+    return Writer(engine, show_url(url))
+
+
+class Writer:
+    """Writes sweeps. Safe to use from several threads and beside other processes' writers.
+
+    Methods that take ``lease`` (from `acquire_lease`) raise `StaleLease` and change nothing once the sweep's
+    lease has changed hands.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the writer cannot be used afterwards."""
+        self._engine.dispose()
+
+    # Sweeps
+
+    def create_sweep(self, new: NewSweep) -> int:
+        """Create a sweep with its pictures, status RUNNING, and enter it into the outbox; return its id.
+
+        Raises:
+            InputError: the name is taken (resume it, take another name, or delete it).
+        """
+        return self._write(lambda connection: sweep_rows.create(connection, new))
+
+    def find_sweep(self, name: str) -> int:
+        """Return the sweep's id.
+
+        Raises:
+            InputError: no such sweep, with the nearest name.
+        """
+        found: int = self._read(lambda connection: sweep_rows.find(connection, name)).id
+        return found
+
+    def set_sweep_status(
+        self,
+        sweep_id: int,
+        lease: int,
+        status: SweepStatus,
+        verdict: Mapping[str, Any] | None = None,
+        startup_s: float | None = None,
+    ) -> None:
+        """Set the status, with the verdict and start-up seconds where given, and enter it into the outbox."""
+        self._write_leased(
+            sweep_id, lease, lambda connection: sweep_rows.set_status(connection, sweep_id, status, verdict, startup_s)
+        )
+
+    def delete_sweep(self, name: str, force: bool = False) -> dict[str, int]:
+        """Delete a sweep, its trials and the pictures that no other sweep shows; return the rows gone by table.
+
+        Raises:
+            InputError: no such sweep; `LeaseHeld` when it is being run and ``force`` is not set.
+        """
+        return self._write(lambda connection: sweep_rows.remove(connection, name, force))
+
+    # Leases
+
+    def acquire_lease(self, sweep_id: int, holder: str, ttl_s: float) -> int:
+        """Become the sweep's only coordinator for ``ttl_s`` seconds; return the fencing token.
+
+        The same ``holder`` gets it again at once, with a new token: its former incarnation is fenced off.
+
+        Raises:
+            LeaseHeld: another holder's lease is live.
+        """
+        return self._write(lambda connection: leases.acquire(connection, sweep_id, holder, ttl_s))
+
+    def renew_lease(self, sweep_id: int, token: int, ttl_s: float) -> None:
+        """Extend the lease to ``ttl_s`` seconds from now; raises `StaleLease` when it changed hands."""
+        self._write(lambda connection: leases.renew(connection, sweep_id, token, ttl_s))
+
+    def release_lease(self, sweep_id: int, token: int) -> None:
+        """Give the lease back; without effect when it changed hands already."""
+        self._write(lambda connection: leases.release(connection, sweep_id, token))
+
+    # Trials
+
+    def insert_trials(self, sweep_id: int, lease: int, trials: Sequence[NewTrial]) -> None:
+        """Insert asked trials as RUNNING, all or none; call it before they are handed out.
+
+        Raises:
+            ValueError: a number is taken, or a value is not finite JSON.
+        """
+        for trial in trials:
+            strict_json([dict(trial.parameters), dict(trial.distributions), dict(trial.sampler_attributes)])
+        self._write_leased(sweep_id, lease, lambda connection: trial_rows.add(connection, sweep_id, trials))
+
+    def start_again(self, sweep_id: int, lease: int, numbers: Sequence[int]) -> list[Assignment]:
+        """Hand out running trials of a dead coordinator once more, under their own numbers with new tokens.
+
+        Returns:
+            Assignments by number; numbers that are not RUNNING are left out.
+        """
+        return self._write_leased(sweep_id, lease, lambda connection: trial_rows.restart(connection, sweep_id, numbers))
+
+    def finish_trials(self, sweep_id: int, lease: int, trials: Sequence[FinishedTrial]) -> list[Acknowledgement]:
+        """Commit results in one transaction: rows, metrics, curves, pictures, outbox entries.
+
+        Returns:
+            One acknowledgement a trial, in order. A stale token or an unknown number is refused with the reason,
+            the others commit; a record that is committed already is accepted and changes nothing.
+
+        Raises:
+            ValueError: a non-finite objective (nothing is written).
+        """
+        finishing.validate(trials)
+        return self._write_leased(sweep_id, lease, lambda connection: finishing.finish(connection, sweep_id, trials))
+
+    def load_trials(self, sweep_id: int) -> list[StoredTrial]:
+        """Return all trials by number, to rebuild the study from (tell them in ``finish_order``)."""
+        return self._read(lambda connection: trial_rows.load(connection, sweep_id))
+
+    # MLflow
+
+    def set_mlflow_run(self, run_id: str, *, sweep_id: int | None = None, trial_id: int | None = None) -> None:
+        """Note the MLflow run of a sweep or of a trial (exactly one of them)."""
+        if (sweep_id is None) == (trial_id is None):
+            raise ValueError("exactly one of sweep_id and trial_id must be given")
+        statement = (
+            update(Sweep).where(Sweep.id == sweep_id) if trial_id is None else update(Trial).where(Trial.id == trial_id)
+        )
+        self._write(lambda connection: connection.execute(statement.values(mlflow_run_id=run_id)))
+
+    def pending_outbox(self, limit: int = 100, sweep: str | None = None) -> list[OutboxItem]:
+        """Return the oldest undelivered entries, of the sweep named or of all; takes no write lock."""
+        return self._read(lambda connection: outbox.pending(connection, limit, sweep))
+
+    def mark_delivered(self, ids: Sequence[int]) -> None:
+        """Mark outbox entries as delivered; twice is the same as once."""
+        self._write(lambda connection: outbox.deliver(connection, ids))
+
+    def mark_failed(self, ids: Sequence[int], error: str) -> None:
+        """Keep why a delivery failed; the entries stay pending."""
+        self._write(lambda connection: outbox.fail(connection, ids, error))
+
+    def refill_outbox(self, name: str) -> int:
+        """Enter a whole sweep again, for an MLflow that lost it; return the number of entries."""
+
+        def refill(connection: Connection) -> int:
+            sweep = sweep_rows.find(connection, name)
+            return outbox.refill(connection, sweep.id, sweep.status)
+
+        return self._write(refill)
+
+    # Priors
+
+    def put_prior(self, key: str, family: str, description: Mapping[str, Any], blob: bytes) -> None:
+        """Store a trained prior under its key, in place of one that is there."""
+        self._write(lambda connection: priors.put(connection, key, family, description, blob))
+
+    def get_prior(self, key: str) -> bytes | None:
+        """Return a prior's blob, None when the store has none under this key."""
+        return self._read(lambda connection: priors.get(connection, key))
+
+    def list_priors(self) -> list[PriorEntry]:
+        """Return the stored priors without their blobs."""
+        return self._read(priors.entries)
+
+    # Transactions
+
+    def _write_leased(self, sweep_id: int, lease: int, work: Callable[[Connection], _T]) -> _T:
+        def guarded(connection: Connection) -> _T:
+            leases.check(connection, sweep_id, lease)
+            return work(connection)
+
+        return self._write(guarded)
+
+    def _read(self, work: Callable[[Connection], _T]) -> _T:
+        return self._transact(self._engine.execution_options(**{READING: True}), work)
+
+    def _write(self, work: Callable[[Connection], _T]) -> _T:
+        return self._transact(self._engine, work)
+
+    def _transact(self, engine: Engine, work: Callable[[Connection], _T]) -> _T:
+        """Run ``work`` in a transaction; a locked database is tried again a few times, then said."""
+        for attempt in range(_TRIES):
+            try:
+                with engine.begin() as connection:
+                    return work(connection)
+            except OperationalError as error:
+                if "locked" not in str(error.orig):
+                    raise
+                if attempt == _TRIES - 1:
+                    raise StoreLocked(
+                        f"store {self._name} was locked by another process for {_TRIES * BUSY_TIMEOUT_S:.0f} s; "
+                        "find what holds it open, then try again"
+                    ) from error
+                time.sleep(0.05 * 2**attempt)
+        raise AssertionError("the last try returns or raises")
