@@ -15,6 +15,7 @@ from restoration_core.errors import unknown
 Scalar = bool | int | float | str
 
 ENABLED = "enabled"
+PRESET = "preset"  # of a baseline: named settings which the other parameters override
 EXPERTS = ("logistic", "student_t")
 GROUPS = ("total_variation", "alpha_norm", "range", "priors.image")
 DISTRIBUTIONS = ("uniform", "log_uniform", "q_uniform", "int_uniform", "int_log_uniform", "categorical")

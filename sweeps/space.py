@@ -20,7 +20,7 @@ from optuna.distributions import (
 )
 
 from restoration_core.errors import InputError
-from sweeps.parameters import ENABLED, GROUPS, Parameter, group_of
+from sweeps.parameters import ENABLED, GROUPS, PRESET, Parameter, group_of
 from sweeps.spec_models import SweepSpec
 
 MAX_GRID = 1_000_000
@@ -37,6 +37,14 @@ class Suggests(Protocol):
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """A trial that every sweep of a spec contains, with its flat parameters; they may lie outside of the space."""
+
+    name: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class SearchSpace:
     """Parameters by flat name, switches (``<group>.enabled``) before the parameters that hang on them.
 
@@ -45,10 +53,12 @@ class SearchSpace:
     Attributes:
         parameters: as the spec has them, in the order in which they are suggested.
         distributions: of the searched ones, those of optional groups included.
+        baselines: trials to run before the search, in the spec's order.
     """
 
     parameters: Mapping[str, Parameter]
     distributions: Mapping[str, BaseDistribution]
+    baselines: tuple[Baseline, ...] = ()
 
     @classmethod
     def from_spec(cls, spec: SweepSpec) -> SearchSpace:
@@ -56,7 +66,10 @@ class SearchSpace:
         ordered = sorted(spec.parameters, key=lambda name: not name.endswith(f".{ENABLED}"))
         parameters = {name: spec.parameters[name] for name in ordered}
         distributions = {name: distribution(item) for name, item in parameters.items() if not item.fixed}
-        return cls(parameters, distributions)
+        baselines = tuple(
+            Baseline(item.name, _baseline_parameters(item.name, item.parameters, parameters)) for item in spec.baselines
+        )
+        return cls(parameters, distributions, baselines)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,7 +101,7 @@ class SearchSpace:
                 return None
         return {name: parameters[name] for name in active if name in self.distributions}
 
-    def grid(self) -> dict[str, list[Any]]:
+    def axes(self) -> dict[str, list[Any]]:
         """Return the values of each searched parameter on the grid.
 
         Raises:
@@ -96,13 +109,13 @@ class SearchSpace:
         """
         return {name: grid_values(name, self.parameters[name]) for name in self.distributions}
 
-    def grid_points(self) -> list[dict[str, Any]]:
+    def grid(self) -> list[dict[str, Any]]:
         """Return every distinct configuration of the grid, fixed parameters included, inactive ones left out.
 
         Raises:
-            InputError: see :meth:`grid`; or there are more than ``MAX_GRID`` combinations.
+            InputError: see :meth:`axes`; or there are more than ``MAX_GRID`` combinations.
         """
-        axes = self.grid()
+        axes = self.axes()
         if math.prod(len(axis) for axis in axes.values()) > MAX_GRID:
             raise InputError(f"the grid has more than {MAX_GRID} combinations; valid: fewer values")
         points: dict[str, dict[str, Any]] = {}
@@ -156,7 +169,7 @@ def distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def grid_values(name: str, parameter: Parameter) -> list[Any]:
-    """Return a searched parameter's values on the grid; see :meth:`SearchSpace.grid`."""
+    """Return a searched parameter's values on the grid; see :meth:`SearchSpace.axes`."""
     item = distribution(parameter)
     if isinstance(item, CategoricalDistribution):
         return list(item.choices)
@@ -188,6 +201,31 @@ def middle(parameter: Parameter) -> Any:
     if item.step is not None and not item.log:
         centre = item.low + round((centre - item.low) / item.step) * item.step
     return round(centre) if isinstance(item, IntDistribution) else float(centre)
+
+
+def _baseline_parameters(
+    name: str, given: Mapping[str, Any] | None, parameters: Mapping[str, Parameter]
+) -> dict[str, Any]:
+    """Return a baseline's flat parameters: the sweep's optimiser with other priors.
+
+    Optimiser settings are those of the spec, searched ones at the middle of their range, so that the comparison is one
+    of priors. ``none`` switches every prior off; ``mv2016`` takes priors, bound and jitter from the preset, all three
+    being regularisers there; a user's own baseline has the priors that it names, and what it leaves open of them is as
+    in the spec.
+    """
+    settings = {key: middle(item) for key, item in parameters.items() if group_of(key) is None}
+    if name == "mv2016" and given is None:
+        return {PRESET: name} | {key: value for key, value in settings.items() if key not in {"bound", "jitter"}}
+    wanted = {group_of(key) for key in given or {}}
+    chosen: dict[str, Any] = {}
+    for group in dict.fromkeys(group for key in parameters if (group := group_of(key)) is not None):
+        own = {key: middle(item) for key, item in parameters.items() if group_of(key) == group}
+        switch = f"{group}.{ENABLED}"
+        if group in wanted:
+            chosen |= own | ({switch: True} if switch in parameters else {})
+        else:
+            chosen |= {switch: False} if switch in parameters else own | {f"{group}.weight": 0.0}
+    return chosen | settings | dict(given or {})
 
 
 def _ask(trial: Suggests, name: str, item: BaseDistribution) -> Any:
