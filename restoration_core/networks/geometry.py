@@ -90,6 +90,11 @@ class GeometryMode(TorchDispatchMode):
         self._known: dict[int, tuple[Tensor, Geometry]] = {id(picture): (picture, start)}
         self._whole = Geometry((picture.shape[2], picture.shape[3]), (1, 1), (1, 1))
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # True (torch's default) imports torch._dynamo on first use, which takes seconds; nothing is compiled here.
+        return False
+
     def geometry(self, tensor: Tensor) -> Geometry:
         """Return the geometry of a tensor (the whole picture where it is not known)."""
         return self._known.get(id(tensor), (tensor, self._whole))[1]

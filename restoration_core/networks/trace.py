@@ -89,9 +89,6 @@ def trace(module: nn.Module, height: int, width: int, *, compute: bool = True) -
         The calls up to the end, or up to the first operation that the size does not fit.
     """
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
-    state = dict(chain(module.named_parameters(), module.named_buffers()))
-    if not compute:
-        state = {key: torch.empty_like(tensor, device="meta") for key, tensor in state.items()}
     picture = torch.zeros(1, 3, height, width, device=like.device if compute else "meta", dtype=like.dtype)
     mode = GeometryMode(picture)
     recorder = _Recorder(mode)
@@ -99,7 +96,12 @@ def trace(module: nn.Module, height: int, width: int, *, compute: bool = True) -
     error = None
     try:
         with torch.no_grad(), mode:
-            torch.func.functional_call(module, state, (picture,))
+            if compute:
+                module(picture)
+            else:
+                tensors = chain(module.named_parameters(), module.named_buffers())
+                absent = {key: torch.empty_like(tensor, device="meta") for key, tensor in tensors}
+                torch.func.functional_call(module, absent, (picture,))
     except (RuntimeError, ValueError, IndexError, AssertionError) as problem:
         error = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
     finally:
