@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -14,22 +12,12 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
 from restoration_core.errors import InputError
+from sweeps.store.strict_json import strict_json
 
 BUSY_TIMEOUT_S = 10.0
 READING = "store_reading"  # execution option: this transaction only reads, so it takes no write lock
 _WAL_TRIES = 10
 _VALID = "valid: sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
-
-
-def strict_json(value: Any) -> str:
-    """Return compact JSON; numpy scalars become numbers, NaN and infinities raise ValueError."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} has no place in JSON")
 
 
 def parse_url(url: str) -> URL:

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from restoration_core.errors import InputError
-from sweeps.store.engine import strict_json
 from sweeps.store.frames import trials_frame
 from sweeps.store.reader import Reader
+from sweeps.store.strict_json import strict_json
 
 _FIRST = ("number", "state", "attempts", "baseline", "objective")
 _REST = ("seed", "finish_order", "queue_s", "compute_s", "iterations", "device", "worker", "failure")

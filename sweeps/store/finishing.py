@@ -11,7 +11,6 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sweeps.messages import Acknowledgement, EncodedPicture, TrialRecord
-from sweeps.store.engine import strict_json
 from sweeps.store.models import (
     Curve,
     ImageMetric,
@@ -24,14 +23,15 @@ from sweeps.store.models import (
     utcnow,
 )
 from sweeps.store.records import FinishedTrial
+from sweeps.store.strict_json import require_json
 
 
 def validate(trials: Sequence[FinishedTrial]) -> None:
     """Refuse what must never reach the database, before anything is written.
 
     Raises:
-        ValueError: a non-finite objective, a complete trial without one, a trial still running, or attributes
-            that are not strict JSON.
+        ValueError: a non-finite objective, a complete trial without one, a trial still running, a curve with
+            more steps than values or fewer, or attributes that are not strict JSON.
     """
     for trial in trials:
         where = f"trial {trial.record.number}"
@@ -42,14 +42,17 @@ def validate(trials: Sequence[FinishedTrial]) -> None:
             raise ValueError(f"{where}: the objective must be finite, but got {values}; store it as FAILED")
         if trial.state == TrialState.COMPLETE and not values:
             raise ValueError(f"{where}: a complete trial must have an objective")
-        for name, value in (
-            ("sampler_attributes", trial.sampler_attributes),
-            ("raw_parameters", trial.record.raw_parameters),
-        ):
-            try:
-                strict_json(dict(value))
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{where}: {name} must be finite JSON: {error}") from error
+        for curve in trial.record.curves:
+            if len(curve.steps) != len(curve.values):
+                raise ValueError(
+                    f"{where}: curve {curve.name!r} must have a value for each step, "
+                    f"but got {len(curve.steps)} steps and {len(curve.values)} values"
+                )
+        require_json(
+            where,
+            sampler_attributes=dict(trial.sampler_attributes),
+            raw_parameters=dict(trial.record.raw_parameters),
+        )
 
 
 def finish(connection: Connection, sweep_id: int, trials: Sequence[FinishedTrial]) -> list[Acknowledgement]:

@@ -16,6 +16,7 @@ from sweeps.store.models import Curve, ImageMetric, Picture, SweepImage, Trial, 
 from sweeps.store.views import SweepImageView, SweepView, TrialPictureView, TrialView
 
 _TRIAL_ROW = ("id", *TRIAL_COLUMNS, *SPREAD, "objectives", "mlflow_run_id")
+_BOUND_VALUES = 500  # in one statement: below every database's limit
 
 
 def sweep_view(connection: Connection, name: str) -> SweepView:
@@ -84,6 +85,31 @@ def picture(connection: Connection, sha256: str, column: Any) -> bytes:
     if found is None:
         raise InputError(f"the store has no picture {sha256!r}; valid: the sha256 of a sweep's or a trial's picture")
     return found
+
+
+def thumbnails(connection: Connection, sha256: Sequence[str]) -> dict[str, bytes]:
+    """Return thumbnails by picture."""
+    found: dict[str, bytes] = {}
+    for start in range(0, len(sha256), _BOUND_VALUES):
+        part = sha256[start : start + _BOUND_VALUES]
+        rows = connection.execute(select(Picture.sha256, Picture.thumbnail).where(Picture.sha256.in_(part)))
+        found.update((row.sha256, row.thumbnail) for row in rows)
+    return found
+
+
+def final_pictures(connection: Connection, name: str, numbers: Sequence[int] | None) -> pd.DataFrame:
+    """Return the results of a sweep's trials, or of some of them."""
+    sweep = sweep_rows.find(connection, name)
+    query = (
+        select(Trial.number, TrialPicture.image, TrialPicture.step, TrialPicture.sha256)
+        .join(TrialPicture, TrialPicture.trial_id == Trial.id)
+        .where(Trial.sweep_id == sweep.id, TrialPicture.final)
+        .order_by(Trial.number, TrialPicture.image, TrialPicture.step)
+    )
+    if numbers is not None:
+        query = query.where(Trial.number.in_(numbers))
+    columns = {"number": "int64", "image": "object", "step": "int64", "sha256": "object"}
+    return table([dict(row._mapping) for row in connection.execute(query)], columns)
 
 
 def _columns() -> list[Any]:

@@ -9,7 +9,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DatabaseError
 
-from restoration_core.errors import InputError
+from restoration_core.errors import InputError, unknown
 from sweeps.store import frames, overview, priors, queries, sweep_rows
 from sweeps.store.difference import difference_png
 from sweeps.store.engine import make_engine, one_line, parse_url, show_url, sqlite_path
@@ -82,7 +82,11 @@ class Reader:
 
     def trial_rows(self, name: str, states: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """Return the trials' rows by number, as plain dicts with nested parameters and metrics."""
-        wanted = None if states is None else [TrialState(state).value for state in states]
+        valid = [state.value for state in TrialState]
+        wanted = None if states is None else [str(state) for state in states]
+        for state in wanted or ():
+            if state not in valid:
+                raise InputError(unknown("trial state", state, valid))
         return self._read(
             lambda connection: queries.trial_rows(connection, sweep_rows.find(connection, name).id, wanted)
         )
@@ -126,6 +130,20 @@ class Reader:
         """Return a picture's thumbnail as PNG bytes; raises InputError when the store has no such picture."""
         found: bytes = self._read(lambda connection: queries.picture(connection, sha256, Picture.thumbnail))
         return found
+
+    def thumbnails(self, sha256: Iterable[str]) -> dict[str, bytes]:
+        """Return the thumbnails of many pictures at once; those the store does not have are left out."""
+        wanted = sorted(set(sha256))
+        return self._read(lambda connection: queries.thumbnails(connection, wanted))
+
+    def final_pictures(self, name: str, numbers: Iterable[int] | None = None) -> pd.DataFrame:
+        """Return the trials' results: columns number, image, step, sha256, one row a trial and original.
+
+        Raises:
+            InputError: no such sweep.
+        """
+        wanted = None if numbers is None else sorted(set(numbers))
+        return self._read(lambda connection: queries.final_pictures(connection, name, wanted))
 
     def difference(
         self,

@@ -126,10 +126,12 @@ def remove(connection: Connection, name: str, force: bool) -> dict[str, int]:
     candidates = list(connection.execute(mine).scalars())
     counts = {"sweeps": 1}
     # Children first: counted exactly, and no reliance on cascades.
-    for label, model in (("curves", Curve), ("image_metrics", ImageMetric), ("trial_pictures", TrialPicture)):
-        counts[label] = connection.execute(delete(model).where(model.trial_id.in_(trials))).rowcount
-    for label, model in (("outbox", OutboxEntry), ("sweep_images", SweepImage), ("trials", Trial)):
-        counts[label] = connection.execute(delete(model).where(model.sweep_id == sweep.id)).rowcount
+    of_trials: tuple[Any, ...] = (Curve, ImageMetric, TrialPicture)
+    for model in of_trials:
+        counts[model.__tablename__] = connection.execute(delete(model).where(model.trial_id.in_(trials))).rowcount
+    of_sweep: tuple[Any, ...] = (OutboxEntry, SweepImage, Trial)
+    for model in of_sweep:
+        counts[model.__tablename__] = connection.execute(delete(model).where(model.sweep_id == sweep.id)).rowcount
     connection.execute(delete(Sweep).where(Sweep.id == sweep.id))
     counts["pictures"] = _remove_unreferenced(connection, candidates)
     return counts

@@ -13,10 +13,11 @@ from sqlalchemy.exc import OperationalError
 from restoration_core.errors import InputError
 from sweeps.messages import Acknowledgement, Assignment
 from sweeps.store import finishing, leases, outbox, priors, sweep_rows, trial_rows
-from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine, show_url, strict_json
+from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine, show_url
 from sweeps.store.migrations import upgrade_engine
 from sweeps.store.models import Sweep, SweepStatus, Trial
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
+from sweeps.store.strict_json import require_json
 
 _T = TypeVar("_T")
 _TRIES = 4
@@ -71,7 +72,9 @@ class Writer:
 
         Raises:
             InputError: the name is taken (resume it, take another name, or delete it).
+            ValueError: the spec or the versions are not finite JSON.
         """
+        require_json(f"sweep {new.name!r}", spec=dict(new.spec), versions=dict(new.versions))
         return self._write(lambda connection: sweep_rows.create(connection, new))
 
     def find_sweep(self, name: str) -> int:
@@ -91,7 +94,13 @@ class Writer:
         verdict: Mapping[str, Any] | None = None,
         startup_s: float | None = None,
     ) -> None:
-        """Set the status, with the verdict and start-up seconds where given, and enter it into the outbox."""
+        """Set the status, with the verdict and start-up seconds where given, and enter it into the outbox.
+
+        Raises:
+            ValueError: the verdict is not finite JSON.
+        """
+        if verdict is not None:
+            require_json(f"sweep {sweep_id}", verdict=dict(verdict))
         self._write_leased(
             sweep_id, lease, lambda connection: sweep_rows.set_status(connection, sweep_id, status, verdict, startup_s)
         )
@@ -133,7 +142,12 @@ class Writer:
             ValueError: a number is taken, or a value is not finite JSON.
         """
         for trial in trials:
-            strict_json([dict(trial.parameters), dict(trial.distributions), dict(trial.sampler_attributes)])
+            require_json(
+                f"trial {trial.number}",
+                parameters=dict(trial.parameters),
+                distributions=dict(trial.distributions),
+                sampler_attributes=dict(trial.sampler_attributes),
+            )
         self._write_leased(sweep_id, lease, lambda connection: trial_rows.add(connection, sweep_id, trials))
 
     def start_again(self, sweep_id: int, lease: int, numbers: Sequence[int]) -> list[Assignment]:
@@ -196,7 +210,12 @@ class Writer:
     # Priors
 
     def put_prior(self, key: str, family: str, description: Mapping[str, Any], blob: bytes) -> None:
-        """Store a trained prior under its key, in place of one that is there."""
+        """Store a trained prior under its key, in place of one that is there.
+
+        Raises:
+            ValueError: the description is not finite JSON.
+        """
+        require_json(f"prior {key}", description=dict(description))
         self._write(lambda connection: priors.put(connection, key, family, description, blob))
 
     def get_prior(self, key: str) -> bytes | None:

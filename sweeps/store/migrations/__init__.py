@@ -7,9 +7,10 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import DatabaseError
 
 from restoration_core.errors import InputError
-from sweeps.store.engine import make_engine, show_url
+from sweeps.store.engine import make_engine, one_line, show_url
 
 # MLflow may keep its tables in the same database and owns the name alembic_version.
 VERSION_TABLE = "restoration_alembic_version"
@@ -30,7 +31,18 @@ def upgrade(url: str) -> None:
 
 
 def upgrade_engine(engine: Engine, name: str) -> None:
-    """Bring an open database to HEAD in one transaction; processes that do so at once wait for each other."""
+    """Bring an open database to HEAD in one transaction; processes that do so at once wait for each other.
+
+    Raises:
+        InputError: a newer schema, tables of another program in the way, or a file we may not write.
+    """
+    try:
+        _upgrade(engine, name)
+    except DatabaseError as error:
+        raise InputError(f"store {name} cannot be set up: {one_line(error)}; give a file of its own") from error
+
+
+def _upgrade(engine: Engine, name: str) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(739251)"))
