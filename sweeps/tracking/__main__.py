@@ -1,0 +1,5 @@
+"""``python -m sweeps.tracking``: the tracker's process."""
+
+from sweeps.tracking.process import main
+
+main()

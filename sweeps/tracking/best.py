@@ -1,0 +1,123 @@
+"""The best trials of a sweep as MLflow's own search ranks them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from restoration_core.errors import InputError, unknown
+from sweeps.store.frames import pareto_numbers
+from sweeps.store.models import TrialState
+from sweeps.tracking.client import find_experiment, one_line, open_client, parse_mlflow_uri, quiet_mlflow, show_uri
+from sweeps.tracking.delivery import PARENT, ROLE
+from sweeps.tracking.names import metric_key
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_PAGE = 1000
+
+
+def best_from_mlflow(mlflow_uri: str, name: str, k: int = 10) -> pd.DataFrame:
+    """Return the ``k`` best complete trials of a sweep, asked of MLflow alone; the ranking is the store's.
+
+    Ties go by number; for several metrics it is the Pareto front, sorted by the first. Of sweeps of one name the
+    latest is meant.
+
+    Args:
+        mlflow_uri: where the sweep was tracked.
+        name: the sweep's name.
+        k: at most this many rows.
+
+    Returns:
+        Columns number, state, baseline, objective (NaN with several metrics), ``params.*`` (text, as MLflow keeps
+        them), ``metrics.*`` (means), mlflow_run_id.
+
+    Raises:
+        InputError: a bad address, an MLflow that does not answer, or one that knows no such sweep.
+    """
+    address = parse_mlflow_uri(mlflow_uri)
+    if address.database is not None and not address.database.exists():
+        raise InputError(f"no MLflow database at {address.database}; `restoration sweep sync` fills one")
+    with quiet_mlflow():
+        try:
+            client = open_client(address)
+            experiment = find_experiment(client)
+            parents = _parents(client, experiment) if experiment is not None else []
+            parent = next((run for run in parents if run.data.tags.get("sweep") == name), None)
+            if parent is None or experiment is None:
+                known = dict.fromkeys(str(run.data.tags.get("sweep")) for run in parents)
+                where = f"in MLflow at {show_uri(address.uri)}"
+                raise InputError(f"{unknown('sweep', name, known)} {where}; `restoration sweep sync` brings it there")
+            metrics = [metric.strip() for metric in parent.data.tags["metric"].split(",")]
+            goals = [goal.strip() for goal in parent.data.tags["goal"].split(",")]
+            limit = k if len(metrics) == 1 else None
+            runs = _ranked(client, experiment, parent.info.run_id, metrics[0], goals[0], limit)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f"MLflow at {show_uri(address.uri)} does not answer: {one_line(error)}") from error
+    if len(metrics) > 1:
+        runs = _front(runs, metrics, goals)[:k]
+    return _frame(runs, metrics)
+
+
+def _parents(client: MlflowClient, experiment: str) -> list[Run]:
+    return _pages(client, experiment, f"tags.\"{ROLE}\" = 'sweep'", ["attributes.start_time DESC"], None)
+
+
+def _ranked(
+    client: MlflowClient, experiment: str, parent_id: str, metric: str, goal: str, limit: int | None
+) -> list[Run]:
+    direction = "DESC" if goal == "maximize" else "ASC"
+    return _pages(
+        client,
+        experiment,
+        f"tags.\"{PARENT}\" = '{parent_id}' and tags.state = '{TrialState.COMPLETE.value}'",
+        # Run names end in the padded number.
+        [f'metrics."{metric_key(metric)}" {direction}', "attributes.run_name ASC"],
+        limit,
+    )
+
+
+def _pages(client: MlflowClient, experiment: str, filter_string: str, order: list[str], limit: int | None) -> list[Run]:
+    runs: list[Run] = []
+    token: str | None = None
+    while limit is None or len(runs) < limit:
+        size = _PAGE if limit is None else min(_PAGE, limit - len(runs))
+        page: Any = client.search_runs([experiment], filter_string, max_results=size, order_by=order, page_token=token)
+        runs += page
+        token = page.token
+        if not token:
+            break
+    return runs
+
+
+def _front(runs: list[Run], metrics: list[str], goals: list[str]) -> list[Run]:
+    by_number = {int(run.data.tags["trial"]): run for run in runs}
+    points = [
+        (number, [run.data.metrics[metric_key(metric)] for metric in metrics])
+        for number, run in by_number.items()
+        if all(metric_key(metric) in run.data.metrics for metric in metrics)
+    ]
+    return [by_number[number] for number in pareto_numbers(points, goals)]
+
+
+def _frame(runs: list[Run], metrics: list[str]) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        means = {key: value for key, value in run.data.metrics.items() if "/" not in key}
+        rows.append(
+            {
+                "number": int(run.data.tags["trial"]),
+                "state": run.data.tags["state"],
+                "baseline": run.data.tags.get("baseline"),
+                "objective": means.get(metric_key(metrics[0]), float("nan")) if len(metrics) == 1 else float("nan"),
+                **{f"params.{key}": value for key, value in sorted(run.data.params.items())},
+                **{f"metrics.{key}": value for key, value in sorted(means.items())},
+                "mlflow_run_id": run.info.run_id,
+            }
+        )
+    return pd.DataFrame(rows, columns=None if rows else ["number", "state", "baseline", "objective", "mlflow_run_id"])

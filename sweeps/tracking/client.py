@@ -1,0 +1,204 @@
+"""Where MLflow is: its address checked, a quiet client with short time limits, and whether it answers.
+
+Parameters, metrics and artifacts go to one experiment, ``deep-restoration``. With ``sqlite:///mlflow.db`` the artifacts
+lie beside the database file, in ``mlflow-artifacts/``; a server (``http://...``) decides for itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from restoration_core.errors import InputError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "deep-restoration"
+_VALID = "valid: sqlite:///mlflow.db (a file) or http://HOST:PORT, https://HOST (an MLflow server)"
+_QUICK_TIMEOUT_S = 3.0
+# What is set already is the user's choice and stays. No retries inside a request: a POST that timed out may have
+# been carried out, so the next attempt must look first; the outbox is the retry.
+_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """A checked MLflow address; ``database`` is the SQLite file, None for a server."""
+
+    uri: str
+    database: Path | None
+
+    @property
+    def artifact_root(self) -> str | None:
+        """Where the artifacts of a new experiment go; None leaves it to the server."""
+        if self.database is None:
+            return None
+        return (self.database.parent / f"{self.database.stem}-artifacts").as_uri()
+
+
+@dataclass(frozen=True)
+class TrackingStatus:
+    """Whether MLflow can be used now, and why (not), in one line."""
+
+    reachable: bool
+    reason: str
+
+
+def parse_mlflow_uri(uri: str, store_url: str | None = None) -> Address:
+    """Return the address with an absolute path; MLflow is neither imported nor called.
+
+    Raises:
+        InputError: a folder (MLflow has given up its file store), another scheme, SQLite without a file or in a
+            folder that is not there, a server without a host, or the file of the sweeps' own store.
+    """
+    scheme = urlsplit(uri).scheme.lower() if "://" in uri else ""
+    if scheme in {"http", "https"}:
+        if not urlsplit(uri).hostname:
+            raise InputError(f"MLflow address {uri!r} has no host; {_VALID}")
+        return Address(uri.rstrip("/"), None)
+    if scheme != "sqlite":
+        what = "is a folder, which MLflow no longer writes to" if scheme in {"", "file"} else "is not supported"
+        raise InputError(f"MLflow address {uri!r} {what}; {_VALID}")
+    path_text = unquote(uri[len("sqlite:///") :]) if uri.startswith("sqlite:///") else ""
+    if not path_text or path_text == ":memory:" or "?" in path_text:
+        raise InputError(f"MLflow address {uri!r} names no file (three slashes, no options); {_VALID}")
+    path = Path(path_text).absolute()
+    if path.is_dir() or not path.parent.is_dir():
+        why = "is a directory" if path.is_dir() else f"lies in a folder that does not exist ({path.parent})"
+        raise InputError(f"MLflow address {uri!r}: the file {why}; {_VALID}")
+    own = Path(store_url[len("sqlite:///") :]) if store_url is not None and store_url.startswith("sqlite:///") else None
+    if own is not None and own.resolve() == path.resolve():
+        raise InputError(f"MLflow address {uri!r} is the sweeps' own store; MLflow needs its own file; {_VALID}")
+    return Address(f"sqlite:///{path}", path)
+
+
+@contextlib.contextmanager
+def quiet_mlflow() -> Iterator[None]:
+    """Within this block MLflow fails fast and keeps quiet; afterwards the process is as it was."""
+    added = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
+    os.environ.update(added)
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic", "urllib3", "sqlalchemy")]
+    try:
+        # MLflow sets its own logger's level when it is imported, so import before silencing.
+
+        levels = [logger.level for logger in loggers]
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def open_client(address: Address) -> MlflowClient:
+    """Return a client; a SQLite database that is not there yet is made (some seconds). Call within `quiet_mlflow`."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=address.uri, registry_uri=address.uri)
+
+
+def find_experiment(client: MlflowClient) -> str | None:
+    """Return the id of the experiment, None when there is none (or it was deleted)."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    return str(experiment.experiment_id) if experiment is not None and experiment.lifecycle_stage == "active" else None
+
+
+def ensure_experiment(client: MlflowClient, address: Address) -> str:
+    """Return the id of the experiment; it is made, or taken out of the trash, where it is missing."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return str(client.create_experiment(EXPERIMENT, artifact_location=address.artifact_root))
+    if experiment.lifecycle_stage != "active":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
+
+
+def check(mlflow_uri: str) -> TrackingStatus:
+    """Say within some seconds whether MLflow can be used; nothing is made or changed.
+
+    Returns:
+        ``reachable`` with what was found, or not with the reason: an address that is not valid, no server, a server
+        that is not MLflow, wrong credentials, a file that is no MLflow database or of another version.
+    """
+    try:
+        address = parse_mlflow_uri(mlflow_uri)
+    except InputError as error:
+        return TrackingStatus(False, str(error))
+    if address.database is not None and (answer := _check_file(address.database)) is not None:
+        return answer
+    if address.database is None and (reason := _check_server(address.uri)) is not None:
+        return TrackingStatus(False, reason)
+    with quiet_mlflow():
+        import mlflow
+
+        try:
+            open_client(address).search_experiments(max_results=1)
+        except Exception as error:
+            return TrackingStatus(False, f"MLflow at {show_uri(address.uri)} refuses: {one_line(error)}")
+        return TrackingStatus(True, f"MLflow {mlflow.__version__} at {show_uri(address.uri)}")
+
+
+def show_uri(uri: str) -> str:
+    """Return the address with its password hidden."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    return uri.replace(f":{parts.password}@", ":***@", 1)
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an exception says in one line of at most 300 characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+def _check_file(path: Path) -> TrackingStatus | None:
+    if not path.exists():
+        if not os.access(path.parent, os.W_OK):
+            return TrackingStatus(False, f"MLflow's database {path} cannot be made: the folder is not writable")
+        return TrackingStatus(True, f"MLflow's database {path} will be made by the first sweep")
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error as error:
+        return TrackingStatus(False, f"MLflow's database {path} cannot be read: {one_line(error)}")
+    if tables and "experiments" not in tables:
+        return TrackingStatus(False, f"{path} is a database, but not MLflow's")
+    if not tables:
+        return TrackingStatus(True, f"MLflow's database {path} is empty; the first sweep fills it")
+    return None if os.access(path, os.W_OK) else TrackingStatus(False, f"MLflow's database {path} is not writable")
+
+
+def _check_server(uri: str) -> str | None:
+    parts = urlsplit(uri)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    try:
+        with urllib.request.urlopen(f"{bare}/health", timeout=_QUICK_TIMEOUT_S):
+            return None
+    except urllib.error.HTTPError as error:
+        # A proxy may guard the page; whether the interface itself answers is tried next.
+        return None if error.code in {401, 403} else f"{show_uri(uri)} answers, but not as MLflow does: {error}"
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        return f"no MLflow at {show_uri(uri)}: {one_line(reason) if isinstance(reason, Exception) else reason}"

@@ -1,0 +1,84 @@
+"""One pass over the outbox: what is pending goes to MLflow, in order, and is marked when it is there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from sweeps.store.models import OutboxKind
+from sweeps.store.records import OutboxItem
+from sweeps.store.writer import Writer
+from sweeps.tracking.client import one_line
+from sweeps.tracking.delivery import Deliverer
+from sweeps.tracking.source import Source, SweepPayload
+
+_BATCH = 16
+_RETRY_REFUSED_S = 30.0
+
+
+@dataclass
+class Pass:
+    """What one pass did. ``outage`` is why MLflow could not be reached, None when it could."""
+
+    delivered: int = 0
+    refused: int = 0
+    outage: str | None = None
+    error: str | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do."""
+        return not (self.delivered or self.refused or self.outage)
+
+
+@dataclass
+class Drain:
+    """Moves outbox entries to MLflow; an entry that MLflow refuses does not hold up the others."""
+
+    writer: Writer
+    source: Source
+    deliverer: Deliverer
+    _refused_until: dict[int, float] = field(default_factory=dict)
+
+    def step(self) -> Pass:
+        """Deliver the next few entries; an outage ends the pass and leaves them all pending."""
+        result = Pass()
+        now = time.monotonic()
+        held = {key for key, until in self._refused_until.items() if until > now}
+        pending = self.writer.pending_outbox(_BATCH + len(held))
+        items = [item for item in pending if item.id not in held]
+        trials = self.source.trials([item.trial_id for item in items if item.trial_id is not None])
+        sweeps: dict[int, SweepPayload | None] = {}
+        for item in items:
+            if item.sweep_id not in sweeps:
+                sweeps[item.sweep_id] = self.source.sweep(item.sweep_id)
+            try:
+                sweep = sweeps[item.sweep_id]
+                # What is gone from the store needs no telling; a trial that runs again gets an entry of its own.
+                if sweep is not None and item.kind != OutboxKind.TRIAL:
+                    self._deliver_sweep(sweep)
+                elif sweep is not None and item.trial_id in trials:
+                    run_id, _ = self.deliverer.trial(sweep, trials[item.trial_id])
+                    self.writer.set_mlflow_run(run_id, trial_id=item.trial_id)
+            except Exception as error:
+                self.deliverer.forget()
+                result.error = one_line(error)
+                if not self.deliverer.answers():
+                    result.outage = result.error
+                    return result
+                self._refuse(item, result.error)
+                result.refused += 1
+            else:
+                self.writer.mark_delivered([item.id])
+                self._refused_until.pop(item.id, None)
+                result.delivered += 1
+        return result
+
+    def _deliver_sweep(self, sweep: SweepPayload) -> None:
+        run_id, _ = self.deliverer.sweep(sweep)
+        if sweep.row.mlflow_run_id != run_id:
+            self.writer.set_mlflow_run(run_id, sweep_id=sweep.row.id)
+
+    def _refuse(self, item: OutboxItem, error: str) -> None:
+        self._refused_until[item.id] = time.monotonic() + _RETRY_REFUSED_S
+        self.writer.mark_failed([item.id], error)
