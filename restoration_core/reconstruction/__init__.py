@@ -1,0 +1,27 @@
+"""Reconstruction problems as data, and the batched optimiser that solves them."""
+
+from restoration_core.reconstruction.problem import (
+    FEATURE_LOSS,
+    OBJECTIVE,
+    FeatureMatch,
+    Problem,
+    Result,
+    Schedule,
+    Status,
+    Term,
+)
+from restoration_core.reconstruction.solver import BatchSolver, Current, solve
+
+__all__ = [
+    "FEATURE_LOSS",
+    "OBJECTIVE",
+    "BatchSolver",
+    "Current",
+    "FeatureMatch",
+    "Problem",
+    "Result",
+    "Schedule",
+    "Status",
+    "Term",
+    "solve",
+]
