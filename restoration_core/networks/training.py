@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restoration_core.errors import InputError
 from restoration_core.networks.cifar_alexnet import MEAN, STD, CifarAlexNet, fold_batch_norm
 
 
@@ -75,8 +76,17 @@ def load_cifar10(data: Path, train: bool) -> tuple[Tensor, Tensor]:
         Pictures ``(N, 3, 32, 32)`` uint8 and labels ``(N,)`` int64.
 
     Raises:
-        FileNotFoundError: when the folder has neither form.
+        InputError: when the folder has neither form, or a file in it is damaged.
     """
+    try:
+        return _load_cifar10(data, train)
+    except (OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError, tarfile.TarError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{data}: damaged CIFAR-10 file ({' '.join(str(error).split())})") from error
+
+
+def _load_cifar10(data: Path, train: bool) -> tuple[Tensor, Tensor]:
     parquet = data / f"cifar10-{'train' if train else 'test'}.parquet"
     if parquet.is_file():
         return _from_parquet(parquet)
@@ -88,7 +98,7 @@ def load_cifar10(data: Path, train: bool) -> tuple[Tensor, Tensor]:
         with tarfile.open(archive) as tar:
             members = [tar.extractfile(f"cifar-10-batches-py/{name}") for name in names]
             return _from_batches([member.read() for member in members if member is not None])
-    raise FileNotFoundError(
+    raise InputError(
         f"{data}: no CIFAR-10 there; valid: a folder with cifar10-train.parquet and cifar10-test.parquet, or with "
         "cifar-10-batches-py/ as torchvision.datasets.CIFAR10(download=True) leaves it"
     )
@@ -162,7 +172,10 @@ def accuracy(model: CifarAlexNet, pictures: Tensor, labels: Tensor) -> float:
 
 
 def train_cifar_alexnet(
-    data: Path, recipe: TrainingRecipe | None = None, progress: Callable[[int, float, float], None] | None = None
+    data: Path,
+    recipe: TrainingRecipe | None = None,
+    progress: Callable[[int, float, float], None] | None = None,
+    step_progress: Callable[[int, int], None] | None = None,
 ) -> TrainingReport:
     """Train the small AlexNet and fold its batch normalisation away.
 
@@ -170,6 +183,7 @@ def train_cifar_alexnet(
         data: folder that :func:`load_cifar10` accepts.
         recipe: hyper-parameters; the defaults are those of the bundled weights.
         progress: called after each epoch with (epoch, mean training loss, test accuracy).
+        step_progress: called after each step with (steps taken, steps in all).
 
     Returns:
         The network without batch normalisation, its accuracy on the 10,000 test pictures and the recipe.
@@ -198,6 +212,8 @@ def train_cifar_alexnet(
             optimizer.step()
             losses.append(loss.detach())
             step += 1
+            if step_progress is not None:
+                step_progress(step, steps)
         if progress is not None:
             progress(epoch + 1, float(torch.stack(losses).mean()), accuracy(model, x_test, test_labels))
     plain = fold_batch_norm(model.eval())

@@ -1,0 +1,150 @@
+"""``restoration networks`` (names and layers) and ``restoration network train``."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from restoration_core.errors import InputError
+
+if TYPE_CHECKING:
+    from restoration_core.networks.training import TrainingReport
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--size", type=click.IntRange(min=1), help="Picture size for the shapes (default: the native size).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def networks(name: str | None, size: int | None, as_json: bool) -> None:
+    """List the networks, or the layers of the network NAME."""
+    if name is None:
+        if size is not None:
+            raise InputError("--size needs the name of a network; valid: restoration networks NAME --size N")
+        _print_networks(as_json)
+    else:
+        _print_layers(name, size, as_json)
+
+
+def _print_networks(as_json: bool) -> None:
+    from restoration_core.networks import network_entries
+
+    entries = network_entries()
+    if as_json:
+        click.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
+        return
+    table = _table("network", "weights", "native size", "parameters", "layer names")
+    for entry in entries:
+        parameters = f"{entry.parameters / 1e6:.1f} M" if entry.parameters else "-"
+        names = "conv3/relu" if entry.thesis_names else "module paths"
+        table.add_row(entry.name, " ".join(entry.weights), str(entry.native_size), parameters, names)
+    _print(table)
+
+
+def _print_layers(name: str, size: int | None, as_json: bool) -> None:
+    from restoration_core.networks import open_network
+
+    network = open_network(name, "random")  # nothing shown here depends on the weights
+    size = network.native_size if size is None else size
+    rows: list[dict[str, Any]] = []
+    for layer in network.layers:
+        try:
+            shape, needs = list(network.shape(layer, size)), None
+        except InputError as error:
+            shape, needs = None, str(error).rpartition("valid sizes: ")[2]
+        stride, field = network.stride(layer), network.receptive_field(layer)
+        rows.append({"layer": layer, "shape": shape, "stride": stride, "receptive_field": field, "valid_sizes": needs})
+    if as_json:
+        click.echo(json.dumps({"network": name, "size": size, "layers": rows}, indent=2))
+        return
+    table = _table("layer", f"shape at {size} px", "stride", "receptive field")
+    for row in rows:
+        shown = " x ".join(str(side) for side in row["shape"]) if row["shape"] else f"takes {row['valid_sizes']} px"
+        table.add_row(row["layer"], shown, str(row["stride"]), str(row["receptive_field"]))
+    _print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _print(table: Table) -> None:
+    console = Console()
+    # Piped output is not cut to a terminal's width: one row stays one line.
+    console.print(table, width=None if console.is_terminal else 240)
+
+
+@click.group()
+def network() -> None:
+    """Train the small network that ships with the package."""
+
+
+@network.command()
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder with CIFAR-10.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where to write the .safetensors file.")
+@click.option("--epochs", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=2), default=128, show_default=True)
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=0.2, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace the file --out names.")
+def train(
+    data: Path, out: Path, epochs: int, batch_size: int, learning_rate: float, seed: int, overwrite: bool
+) -> None:
+    """Train cifar_alexnet on CIFAR-10; the file then serves as `weights:`."""
+    from restoration_core.networks.training import TrainingRecipe, train_cifar_alexnet
+
+    _check_output(out, overwrite)
+    recipe = TrainingRecipe(epochs=epochs, batch_size=batch_size, peak_learning_rate=learning_rate, seed=seed)
+    console = Console(stderr=True)
+
+    def report_epoch(epoch: int, loss: float, accuracy: float) -> None:
+        console.print(f"epoch {epoch}/{epochs}  loss {loss:.4f}  test accuracy {accuracy:.4f}", highlight=False)
+
+    with ExitStack() as stack:
+        report_step = None
+        if console.is_terminal:
+            columns = TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+            bar = stack.enter_context(Progress(*columns, console=console))
+            task = bar.add_task("steps", total=None)
+
+            def report_step(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+
+        report = train_cifar_alexnet(data, recipe, report_epoch, report_step)
+    _write(report, out)
+    click.echo(f"{out}: test accuracy {report.test_accuracy:.4f} after {report.train_time_s:.0f} s")
+
+
+def _check_output(out: Path, overwrite: bool) -> None:
+    """Fail before the training rather than after it."""
+    if out.suffix != ".safetensors":
+        raise InputError(f"--out {out}: unknown kind of file {out.suffix!r}; valid: a name ending in .safetensors")
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: no folder {out.parent}; valid: a file in an existing folder")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"--out {out}: the folder {out.parent} cannot be written; valid: another folder")
+    if out.exists() and not overwrite:
+        raise InputError(f"--out {out}: exists already; valid: another name, or --overwrite")
+
+
+def _write(report: TrainingReport, out: Path) -> None:
+    from safetensors.torch import save
+
+    state = {key: value.contiguous() for key, value in report.model.state_dict().items()}
+    aside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(save(state, metadata=report.metadata()))
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)
