@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import io
 from typing import Literal
 
-import numpy as np
-from PIL import Image
+from restoration_core.errors import InputError, unknown
+from restoration_core.images.differences import absolute_difference, signed_difference
+from restoration_core.images.encode import decode_png, encode_png
 
-from restoration_core.errors import InputError
+_VIEWS = {"signed": signed_difference, "absolute": absolute_difference}
 
 
 def difference_png(
-    original: bytes, reconstruction: bytes, kind: Literal["signed", "absolute"] = "signed", scale: float = 0.5
+    original: bytes,
+    reconstruction: bytes,
+    kind: Literal["signed", "absolute"] = "signed",
+    scale: float | None = 0.5,
 ) -> bytes:
     """Return the difference view of two pictures, all as PNG bytes.
 
+    Args:
+        kind: ``signed`` (grey: no error) or ``absolute`` (black: no error).
+        scale: error shown as full deflection, > 0; None for the largest error of this pair.
+
     Raises:
-        InputError: unknown kind, or pictures of different sizes.
+        InputError: unknown kind, a scale that is not positive, or pictures of different sizes.
     """
-    from restoration_core.images import differences
-
-    view = getattr(differences, kind, None)
-    if kind not in ("signed", "absolute") or view is None:
-        raise InputError(f"unknown difference view {kind!r}; valid: signed, absolute")
-    first, second = _pixels(original), _pixels(reconstruction)
+    if kind not in _VIEWS:
+        raise InputError(unknown("difference view", kind, _VIEWS))
+    if scale is not None and not scale > 0:
+        raise InputError(f"the scale of a difference view must be > 0, but got {scale}")
+    first, second = decode_png(original), decode_png(reconstruction)
     if first.shape != second.shape:
-        raise InputError(f"pictures of {first.shape} and {second.shape} pixels have no difference; sizes must agree")
-    shown = view(first, second, scale=scale)
-    buffer = io.BytesIO()
-    Image.fromarray(np.rint(np.clip(shown, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _pixels(png: bytes) -> np.ndarray:
-    """Return the decoded picture, (3, H, W) float32 in [0, 1]."""
-    with Image.open(io.BytesIO(png)) as image:
-        return np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1) / 255
+        sizes = " and ".join(f"{width} x {height}" for _, height, width in (first.shape, second.shape))
+        raise InputError(f"pictures of {sizes} pixels have no difference; valid: two pictures of one size")
+    return encode_png(_VIEWS[kind](first, second, scale))

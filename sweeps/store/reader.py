@@ -150,13 +150,14 @@ class Reader:
         original_sha: str,
         reconstruction_sha: str,
         kind: Literal["signed", "absolute"] = "signed",
-        scale: float = 0.5,
+        scale: float | None = 0.5,
     ) -> bytes:
         """Return the difference view of two stored pictures as PNG bytes, derived when asked for.
 
         Args:
             kind: ``signed`` (grey: no error) or ``absolute`` (black: no error).
-            scale: the error shown as full deflection, so that views with one scale can be compared.
+            scale: the error shown as full deflection, so that views with one scale can be compared; None for the
+                largest error of this pair.
 
         Raises:
             InputError: no such picture, or the two differ in size.

@@ -1,0 +1,123 @@
+"""The schema's history: it leads to the models, old stores open, newer ones are refused."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+import sweeps.store.migrations as migrations
+from restoration_core.errors import InputError
+from sweeps.store import open_reader, open_writer
+from sweeps.store.engine import make_engine
+from sweeps.store.models import Base
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def test_the_history_ends_in_the_models_schema(url: str) -> None:
+    migrations.upgrade(url)
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": migrations.VERSION_TABLE, "compare_type": True}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+        # What compare_metadata does not see: keys, and what happens to children.
+        found = inspect(connection)
+        for table in Base.metadata.sorted_tables:
+            assert found.get_pk_constraint(table.name)["constrained_columns"] == [c.name for c in table.primary_key]
+            expected = {
+                (tuple(key.column_keys), key.referred_table.name, key.ondelete) for key in table.foreign_key_constraints
+            }
+            assert expected == {
+                (tuple(key["constrained_columns"]), key["referred_table"], key["options"].get("ondelete"))
+                for key in found.get_foreign_keys(table.name)
+            }
+    engine.dispose()
+
+
+def test_head_is_the_last_revision_and_revisions_are_in_order() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == migrations.HEAD
+    revisions = [script.revision for script in scripts.walk_revisions()][::-1]
+    assert revisions == [f"{number:04d}" for number in range(1, len(revisions) + 1)]
+
+
+def test_upgrading_twice_changes_nothing(url: str, tmp_path: Path) -> None:
+    migrations.upgrade(url)
+    before = (tmp_path / "store.db").read_bytes()
+    migrations.upgrade(url)
+    assert (tmp_path / "store.db").read_bytes() == before
+
+
+def test_processes_that_make_one_store_at_once_do_not_collide(url: str) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=migrations.upgrade, args=(url,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert open_reader(url).sweeps().empty
+
+
+def test_a_store_of_version_0001_opens_with_its_contents(tmp_path: Path) -> None:
+    """The file was written by version 0001 and is never written again; the copy goes through all later revisions."""
+    shutil.copy(DATA / "store_0001.db", tmp_path / "store.db")
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    open_writer(url).close()
+    reader = open_reader(url)
+    assert list(reader.trials("kept")["state"]) == ["complete", "failed", "running"]
+    trial = reader.trial("kept", 0)
+    assert (trial.objective, trial.parameters) == (0.25, {"total_variation.weight": 0.5})
+    assert reader.picture(trial.pictures[0].sha256).startswith(b"\x89PNG")
+    assert reader.get_prior("k1") == b"blob"
+
+
+@pytest.mark.parametrize("version", ["9999", "0002"])
+def test_a_newer_store_is_refused_by_both(url: str, tmp_path: Path, version: str) -> None:
+    open_writer(url).close()
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '{version}'")
+    for open_store in (open_reader, open_writer):
+        with pytest.raises(InputError, match=f"has schema {version}, newer than this version's .*; update"):
+            open_store(url)
+
+
+def test_an_older_store_is_upgraded_by_writers_only(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_writer(url).close()
+    monkeypatch.setattr(migrations, "HEAD", "0002")
+    with pytest.raises(InputError, match="has schema 0001, this version reads 0002; `restoration sweep sync` upgrades"):
+        open_reader(url)
+
+
+def test_another_programs_database_is_no_store(url: str, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("CREATE TABLE trials (id INTEGER)")
+    with pytest.raises(InputError, match="is a database but no sweep store"):
+        open_reader(url)
+    with pytest.raises(InputError, match=r"cannot be set up: table trials already exists.*; give a file of its own"):
+        open_writer(url)
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
+    assert tables == ["trials"]  # the attempt left nothing behind
+
+
+def test_mlflows_tables_may_live_in_the_same_database(url: str, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("INSERT INTO alembic_version VALUES ('abc123')")
+    open_writer(url).close()
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("abc123",)]
