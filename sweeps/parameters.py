@@ -72,6 +72,7 @@ PARAMETERS: Mapping[str, Known] = {
     "learning_rate_end": Known(float, low=0.0, high=100.0, above=True),
     "iterations": Known(int, low=1, high=1_000_000),
     "jitter": Known(int, low=1, high=64),
+    "jitter_until": Known(int, low=0, high=1_000_000),
     "bound": Known(float, low=0.0, high=1e6, above=True),
     "initial_std": Known(float, low=0.0, high=10.0),
     **{f"{group}.{ENABLED}": Known(bool) for group in GROUPS},

@@ -88,8 +88,10 @@ def _read(document: Document, default_name: str, check: bool) -> SweepSpec:
     for path, message in spec_check.rules(sections, given):
         faults.append((_written_at(path, origin), message))
     if check:
-        for path, message in spec_check.look_at_the_world(sections):
-            faults.append((_written_at(path, origin), message))
+        from sweeps.spec_world import look_at_the_world  # imports torch, which a look at the text alone can spare
+
+        sections, found = look_at_the_world(sections)
+        faults.extend(found)
     lines = [*document.faults, *(f"{document.where(path)}: {message}" for path, message in faults)]
     if lines:
         raise InputErrors(sorted(dict.fromkeys(lines), key=lambda line: _line_number(line, document.source)))

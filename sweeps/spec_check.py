@@ -1,4 +1,4 @@
-"""Rules of a spec that reach over several sections, and checks against pictures, networks and metrics."""
+"""Rules of a spec that reach over several of its sections."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def rules(sections: Sections, given: frozenset[str]) -> Iterator[Fault]:
     yield from _budget_rules(sections)
     yield from _baseline_rules(sections)
     yield from _grid_rules(sections)
+    yield from _size_rules(sections)
 
 
 def _metric_rules(metrics: list[MetricSpec]) -> Iterator[Fault]:
@@ -106,6 +107,18 @@ def _grid_rules(sections: Sections) -> Iterator[Fault]:
             )
 
 
-def look_at_the_world(sections: Sections) -> Iterator[Fault]:
-    """Yield the faults that need pictures, networks or metrics to be seen; fills in what the world knows."""
-    return iter(())
+def _size_rules(sections: Sections) -> Iterator[Fault]:
+    size: int | None = sections.get("image_size")
+    parameters: Mapping[str, Parameter] = sections.get("parameters", {})
+    if "learning_rate_end" in parameters and "learning_rate" not in parameters:
+        yield ("parameters", "learning_rate_end"), "learning_rate_end needs learning_rate; valid: give both"
+    if size is None:
+        return
+    patch = parameters.get("priors.image.patch_size")
+    largest = max((value for value in patch.extremes() if isinstance(value, int)), default=0) if patch else 0
+    if largest > size:
+        yield ("parameters", "priors.image.patch_size"), f"patches of {largest} px do not fit image_size {size}"
+    stages = parameters.get("coarse_to_fine")
+    for stage in stages.value if stages is not None and isinstance(stages.value, list) else []:
+        if len(stage) == 2 and stage[1] > size:
+            yield ("parameters", "coarse_to_fine"), f"coarse_to_fine factors must be <= {size} px, but got {stage}"

@@ -51,7 +51,7 @@ class _Section(BaseModel):
 
 
 class NetworkSpec(_Section):
-    """The classifier: ``name``, ``weights`` (``bundled``, ``imagenet``, ``random``, a path), ``seed`` of random ones."""
+    """The classifier: ``name``, ``weights`` (``bundled``, ``imagenet``, ``random``, path), ``seed`` of random ones."""
 
     name: str = BUNDLED_NETWORK
     weights: str = ""
@@ -162,7 +162,7 @@ class SweepSpec(_Section):
     name: Annotated[str, AfterValidator(_valid_name)]
     network: NetworkSpec = Field(default_factory=NetworkSpec, validate_default=True)
     images: Annotated[list[str], BeforeValidator(_listed)] = Field(min_length=1)
-    image_size: int = Field(default=64, ge=8, le=MAX_SIDE)
+    image_size: int = Field(default=64, ge=16, le=MAX_SIDE)
     validate_on: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
     match: MatchSpec
     metric: Annotated[list[Annotated[MetricSpec, BeforeValidator(_named)]], BeforeValidator(_listed)] = Field(
@@ -188,4 +188,6 @@ class SweepSpec(_Section):
 
     @property
     def metric_goals(self) -> list[str]:
-        return [metric.goal or "minimize" for metric in self.metric]
+        from restoration_core.metrics import parse_metric  # imports torch; goals are given in any checked spec
+
+        return [metric.goal or parse_metric(metric.name)[0].goal for metric in self.metric]
