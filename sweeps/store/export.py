@@ -36,15 +36,17 @@ def export_trials(reader: Reader, name: str, path: str | Path) -> int:
     write = _WRITERS.get(target.suffix.lower())
     if write is None:
         raise InputError(f"cannot export to {str(path)!r}: unknown suffix {target.suffix!r}; valid: {_SUFFIXES}")
+    if not target.parent.is_dir():
+        raise InputError(f"cannot export to {str(path)!r}: the folder {target.parent} does not exist; make it first")
+    if target.is_dir():
+        raise InputError(f"cannot export to {str(path)!r}: it is a folder; give a file")
     frame = export_frame(reader, name)
     aside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         write(frame, aside)
         os.replace(aside, target)
     except OSError as error:
-        raise InputError(
-            f"cannot write {str(path)!r}: {error.strerror or error}; give a file in a folder that exists"
-        ) from error
+        raise InputError(f"cannot export to {str(path)!r}: {error.strerror or error}") from error
     finally:
         aside.unlink(missing_ok=True)
     return len(frame)
