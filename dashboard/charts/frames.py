@@ -1,0 +1,35 @@
+"""What the charts ask of a frame of trials."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+Goal = Literal["minimize", "maximize"]
+
+
+def finished(trials: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the complete trials with a finite number in ``column``."""
+    values = pd.to_numeric(trials[column], errors="coerce")
+    return trials[(trials["state"] == "complete") & np.isfinite(values)]
+
+
+def searched(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials the search suggested."""
+    return trials[trials["baseline"].isna()]
+
+
+def baselines(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the enqueued baselines, the first complete trial of each name, by number."""
+    return trials[trials["baseline"].notna()].sort_values("number").drop_duplicates("baseline")
+
+
+def best_row(trials: pd.DataFrame, column: str, goal: Goal) -> pd.Series | None:
+    """Return the best of the trials by one column (the lower number on a tie), None when there is none."""
+    rows = finished(trials, column).sort_values("number")
+    if rows.empty:
+        return None
+    values = pd.to_numeric(rows[column]).to_numpy(dtype=float)
+    return rows.iloc[int(values.argmin() if goal == "minimize" else values.argmax())]

@@ -1,0 +1,46 @@
+"""One look for every chart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+TRIAL = "#5b8db8"
+BEST = "#c8553d"
+FAILED = "#9b2c2c"
+PRUNED = "#b8bfc8"
+INK = "#1d2733"
+FONT = '"Source Sans", "Source Sans 3", sans-serif'
+GRID = "#e6ebf0"
+BASELINES = ("#3d7a4e", "#8a5a9e", "#a87b1f", "#3a6f7d", "#7d4f3a")
+SERIES = ("#2f5d8a", "#c8553d", "#3d7a4e", "#a87b1f", "#8a5a9e", "#3a6f7d", "#7d4f3a", "#5c6670")
+
+
+def styled(figure: go.Figure, *, height: int, x_title: str, y_title: str, legend: bool = True) -> go.Figure:
+    """Return the figure with the house margins, grid, fonts and legend; titles must be escaped already."""
+    figure.update_layout(
+        template="plotly_white",
+        height=height,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        font={"size": 13, "color": INK, "family": FONT},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0.0},
+        showlegend=legend,
+        hovermode="closest",
+        uirevision="kept",
+        dragmode="zoom",
+    )
+    axis: dict[str, Any] = {"gridcolor": GRID, "zeroline": False, "automargin": True}
+    figure.update_xaxes(title={"text": x_title, "standoff": 6}, **axis)
+    figure.update_yaxes(title={"text": y_title, "standoff": 6}, **axis)
+    return figure
+
+
+def axis_type(log: bool) -> dict[str, Any]:
+    """Return the settings of a logarithmic axis (ticks at 1, 2, 5) or a linear one."""
+    return {"type": "log", "dtick": "D2"} if log else {"type": "linear"}
+
+
+def baseline_colour(position: int) -> str:
+    """Return the colour of the n-th baseline, the same in every chart."""
+    return BASELINES[position % len(BASELINES)]

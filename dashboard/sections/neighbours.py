@@ -1,0 +1,37 @@
+"""From one trial to the previous, the next and the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts.frames import Goal, best_row
+
+
+def neighbours(numbers: Sequence[int], current: int) -> tuple[int | None, int | None]:
+    """Return the trial before and the trial after ``current``, None at the ends."""
+    before = [number for number in numbers if number < current]
+    after = [number for number in numbers if number > current]
+    return max(before, default=None), min(after, default=None)
+
+
+def neighbour_links(trials: pd.DataFrame, current: int, column: str, goal: Goal) -> None:
+    """Draw the buttons; what else the address says (scale, logarithms) goes along."""
+    previous, following = neighbours([int(number) for number in trials["number"]], current)
+    best = best_row(trials, column, goal) if column in trials else None
+    best_number = None if best is None else int(best["number"])
+    with st.container(horizontal=True, gap="small", horizontal_alignment="right", width="content"):
+        _button("previous", "Previous", ":material/chevron_left:", previous)
+        _button("next", "Next", ":material/chevron_right:", following)
+        label = "Best" if best_number is None else f"Best ({best_number})"
+        _button("best", label, ":material/trophy:", None if best_number == current else best_number)
+
+
+def _button(key: str, label: str, icon: str, number: int | None) -> None:
+    # Not a page_link: to the page one is on, it leaves the address as it was, and a reload would go back.
+    if st.button(label, icon=icon, key=f"go_{key}", disabled=number is None):
+        kept = {name: st.query_params.get_all(name) for name in st.query_params if name not in {"trial", "step"}}
+        st.query_params.from_dict({**kept, "trial": str(number)})
+        st.rerun()
