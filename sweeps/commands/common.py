@@ -1,0 +1,162 @@
+"""What the sweep commands share: the two addresses, tables, JSON. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from restoration_core.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+DEFAULT_STORE = "sqlite:///restoration.db"
+DEFAULT_MLFLOW = "sqlite:///mlflow.db"
+MLFLOW_OFF = "off"
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_PLAIN_WIDTH = 200
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where results are kept: the store's SQLAlchemy URL, and MLflow's tracking URI (None: not tracked)."""
+
+    store: str
+    mlflow: str | None
+
+    def options(self) -> str:
+        """Return the options that name these addresses again, empty for the defaults."""
+        parts = [] if self.store == _default_store() else [f"--store {_quoted(self.store)}"]
+        if (self.mlflow or MLFLOW_OFF) != _default_mlflow():
+            parts.append(f"--mlflow {_quoted(self.mlflow or MLFLOW_OFF)}")
+        return "".join(f" {part}" for part in parts)
+
+    def tracked(self) -> str:
+        """Return MLflow's address.
+
+        Raises:
+            InputError: tracking is off.
+        """
+        if self.mlflow is None:
+            raise InputError("this needs MLflow, but --mlflow is off; valid: a tracking URI")
+        return self.mlflow
+
+
+def address_options(command: Callable[_P, _R]) -> Callable[..., _R]:
+    """Add ``--store`` and ``--mlflow``, handed over as ``addresses``; accepted by the group and by each command."""
+
+    @click.option("--store", metavar="URL", help=f"Database of results (RESTORATION_STORE; {DEFAULT_STORE}).")
+    @click.option("--mlflow", metavar="URI", help=f"Tracking address, or off (RESTORATION_MLFLOW; {DEFAULT_MLFLOW}).")
+    @functools.wraps(command)
+    def with_addresses(*args: Any, store: str | None, mlflow: str | None, **kwargs: Any) -> _R:
+        outer = click.get_current_context().find_object(Addresses)
+        chosen = store or (outer.store if outer else _default_store())
+        tracking = mlflow or ((outer.mlflow or MLFLOW_OFF) if outer else _default_mlflow())
+        addresses = Addresses(chosen, None if tracking == MLFLOW_OFF else tracking)
+        return command(*args, addresses=addresses, **kwargs)  # type: ignore[arg-type]
+
+    return with_addresses
+
+
+def json_option(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Add ``--json``, handed over as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="JSON on standard output, for machines.")(command)
+
+
+def console() -> Console:
+    """Return the console of standard output; wide where nobody looks, so that no cell is cut."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False, soft_wrap=False)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON; what is not finite becomes null."""
+    click.echo(json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame's rows as plain data, missing values as None."""
+    return [{str(key): _jsonable(value) for key, value in row.items()} for row in frame.to_dict(orient="records")]
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str | None = None) -> None:
+    """Print a table of the given columns, those of ``rows`` that exist and are not empty throughout."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = [name for name in columns if any(row.get(name) is not None for row in rows)]
+    table = Table(title=title, title_justify="left")
+    for name in shown:
+        numeric = all(isinstance(row.get(name), int | float | None) for row in rows)
+        table.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell(row.get(name))) for name in shown))
+    console().print(table)
+
+
+def cell(value: Any) -> str:
+    """Return a value as a table shows it: four significant digits, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them: ``45 s``, ``12 min``, ``3.5 h``."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _default_store() -> str:
+    return os.environ.get("RESTORATION_STORE") or DEFAULT_STORE
+
+
+def _default_mlflow() -> str:
+    return os.environ.get("RESTORATION_MLFLOW") or DEFAULT_MLFLOW
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if hasattr(value, "isoformat"):
+        text = value.isoformat()
+        return None if text == "NaT" else text
+    if hasattr(value, "item"):
+        value = value.item()  # a numpy scalar
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool | int | str) else _text(value)
+
+
+def _text(value: Any) -> str | None:
+    text = str(value)
+    return None if text in {"<NA>", "NaT", "nan"} else text

@@ -1,0 +1,57 @@
+"""``restoration dashboard``: the browser's view of the store."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from restoration_core.errors import InputError
+from sweeps.commands.common import Addresses, address_options
+
+
+@click.command()
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@address_options
+def dashboard(port: int, host: str, addresses: Addresses) -> None:
+    """Show the sweeps of a store in the browser, read-only."""
+    command = dashboard_command(addresses.store, host, port)
+    click.echo(f"dashboard of {addresses.store} on http://{host}:{port} (Ctrl-C ends it)")
+    process = subprocess.Popen(command)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        return
+    if code:
+        click.get_current_context().exit(1)
+
+
+def dashboard_command(store: str, host: str, port: int) -> list[str]:
+    """Return the command line that serves the dashboard.
+
+    Raises:
+        InputError: Streamlit or the dashboard package is not installed.
+    """
+    for package in ("streamlit", "dashboard"):
+        if importlib.util.find_spec(package) is None:
+            raise InputError(
+                f"`restoration dashboard` needs {package}; valid: pip install 'deep-restoration[dashboard]'"
+            )
+    found = importlib.util.find_spec("dashboard")
+    assert found is not None
+    assert found.submodule_search_locations
+    app = Path(next(iter(found.submodule_search_locations))) / "app.py"
+    settings = {
+        "server.address": host,
+        "server.port": str(port),
+        "server.headless": "true",
+        "browser.gatherUsageStats": "false",
+    }
+    options = [part for name, value in settings.items() for part in (f"--{name}", value)]
+    return [sys.executable, "-m", "streamlit", "run", str(app), *options, "--", "--store", store]

@@ -1,0 +1,138 @@
+"""``sweep status``, ``best`` and ``export``: what the store (or MLflow) knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sweeps.commands.common import Addresses, address_options, json_option, print_json, print_rows, records
+
+_STATES = ("running", "complete", "pruned", "failed")
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+@address_options
+def status(name: str | None, as_json: bool, addresses: Addresses) -> None:
+    """Show all sweeps, or one: its trials by state and the best of them."""
+    from sweeps.store import open_reader
+
+    reader = open_reader(addresses.store)
+    try:
+        rows = records(reader.sweeps())
+        if name is None:
+            if as_json:
+                print_json(rows)
+            elif rows:
+                print_rows(rows, list(rows[0]), title=f"Sweeps in {addresses.store}")
+            else:
+                click.echo(f"no sweeps in {addresses.store}")
+            return
+        view = reader.sweep(name)
+        counts = reader.trials(name)["state"].value_counts().to_dict()
+        best = records(reader.best(name, 1))
+        found = {
+            "name": view.name,
+            "status": view.status,
+            "trials_planned": view.trials_planned,
+            **{state: int(counts.get(state, 0)) for state in _STATES},
+            "metrics": dict(zip(view.metric_names, view.metric_goals, strict=True)),
+            "best": best[0] if best else None,
+            "owner": view.owner,
+            "created_at": view.created_at.isoformat(),
+            "finished_at": view.finished_at.isoformat() if view.finished_at else None,
+            "startup_s": view.startup_s,
+            "tracking_pending": reader.outbox_pending(name),
+            "verdict": view.verdict,
+        }
+    finally:
+        reader.close()
+    if as_json:
+        print_json(found)
+        return
+    lines = [{"what": key, "value": _flat(value)} for key, value in found.items() if key not in {"best", "verdict"}]
+    print_rows(lines, ["what", "value"], title=f"Sweep {name}")
+    if best:
+        print_best(best, "Best trial")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--k", default=10, show_default=True, type=click.IntRange(min=1), help="How many trials.")
+@click.option("--from", "source", type=click.Choice(["store", "mlflow"]), default="store", show_default=True)
+@json_option
+@address_options
+def best(name: str, k: int, source: str, as_json: bool, addresses: Addresses) -> None:
+    """Show the best trials of sweep NAME; with several metrics, the Pareto front."""
+    if source == "mlflow":
+        from sweeps.tracking import best_from_mlflow
+
+        rows = records(best_from_mlflow(addresses.tracked(), name, k))
+    else:
+        rows = best_rows(addresses.store, name, k)
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_best(rows, f"Best trials of {name}" + (" (from MLflow)" if source == "mlflow" else ""))
+    else:
+        click.echo(f"sweep {name} has no complete trial yet")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--to", "path", required=True, metavar="FILE", help="A .csv, .parquet or .json file.")
+@address_options
+def export(name: str, path: str, addresses: Addresses) -> None:
+    """Write the trials of sweep NAME to a file, one row a trial."""
+    from sweeps.store import export_trials, open_reader
+
+    reader = open_reader(addresses.store)
+    try:
+        count = export_trials(reader, name, path)
+    finally:
+        reader.close()
+    click.echo(f"{count} trials of {name} written to {path}")
+
+
+def best_rows(store: str, name: str, k: int) -> list[dict[str, Any]]:
+    """Return the ``k`` best trials of a sweep in the store as plain rows."""
+    from sweeps.store import open_reader
+
+    reader = open_reader(store)
+    try:
+        return records(reader.best(name, k))
+    finally:
+        reader.close()
+
+
+def print_best(rows: list[dict[str, Any]], title: str) -> None:
+    """Print trials with their baselines, metrics and parameters."""
+    names = [key for row in rows for key in row]
+    columns = ["number", "baseline", "objective"]
+    columns += [key for key in dict.fromkeys(names) if key.startswith("metrics.")]
+    columns += [key for key in dict.fromkeys(names) if key.startswith("params.")]
+    shown = [{_short(key): value for key, value in row.items() if key in columns} for row in rows]
+    print_rows(shown, [_short(key) for key in columns], title=title)
+
+
+def _short(column: str) -> str:
+    return column.removeprefix("metrics.").removeprefix("params.")
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} ({item})" for key, item in value.items())
+    return "" if value is None else str(value)
+
+
+def check_exists(store: str, name: str) -> None:
+    """Raise InputError when the store has no sweep of this name."""
+    from sweeps.store import open_reader
+
+    reader = open_reader(store)
+    try:
+        reader.sweep(name)
+    finally:
+        reader.close()

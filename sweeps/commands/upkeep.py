@@ -1,0 +1,48 @@
+"""``sweep sync`` and ``sweep delete``: keeping MLflow complete and the store small."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any
+
+import click
+
+from restoration_core.errors import InputError
+from sweeps.commands.common import Addresses, address_options, json_option, print_json
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+@address_options
+def sync(name: str | None, as_json: bool, addresses: Addresses) -> None:
+    """Give MLflow what the store has and it has not: all sweeps, or NAME. Twice is the same as once."""
+    from sweeps.tracking import sync as sync_tracking
+
+    report = sync_tracking(addresses.store, addresses.tracked(), name)
+    found: dict[str, Any] = dataclasses.asdict(report)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in found.items()))
+
+
+@click.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@address_options
+def delete(name: str, yes: bool, addresses: Addresses) -> None:
+    """Delete sweep NAME from the store, its trials and the pictures that no other sweep shows. MLflow is left alone."""
+    from sweeps.commands.reading import check_exists
+    from sweeps.store import open_writer
+
+    check_exists(addresses.store, name)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(f"sweep delete {name} needs a confirmation; valid: --yes where nobody can answer")
+        click.confirm(f"Delete sweep {name} from {addresses.store}?", abort=True)
+    with open_writer(addresses.store) as writer:
+        gone = writer.delete_sweep(name)
+    rows = ", ".join(f"{count} {table}" for table, count in gone.items() if count)
+    click.echo(f"deleted {name}: {rows}")

@@ -1,0 +1,244 @@
+"""What a sweep will cost, told before anything starts: hours, memory, disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from restoration_core.networks import Classifier, open_network
+from restoration_core.priors.experts import EXPERTS
+from restoration_core.priors.library import PriorLibrary
+from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.reconstruction import BatchSolver, Problem
+from sweeps.problems import build_problems, compute_targets, priors_needed
+from sweeps.sizing import Sizing, planned_trials, size_packs, usable_cores
+from sweeps.space import SearchSpace, middle
+from sweeps.spec_models import SweepSpec
+
+MEASURE_S = 1.0
+MOST_STEPS = 20
+EXPERTS_IN_BANK = 512
+VERDICT_SEEDS = 3
+
+# Bytes in the store, measured on SQLite files of sweeps: a trial's row with its indices, one metric of one picture,
+# one recorded loss as JSON text.
+_TRIAL_BYTES = 3500
+_METRIC_BYTES = 90
+_CURVE_POINT_BYTES = 26
+_METRICS_A_PICTURE = 10
+_DRIVER_MB = 500.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep's size, and estimates of what it costs on this machine.
+
+    Attributes:
+        trials: baselines included; pictures: searched on; rows: reconstructions of the search.
+        iterations: of the search, over all rows.
+        pack: trials in a batch; batch_rows: reconstructions in it; actors: packs at a time.
+        step_s: measured seconds of one step of one pack (NaN when not measured).
+        seconds: of the search and the verdict, without start-up; memory_mb: of all processes; disk_mb: of the store.
+        notes: what the estimates leave out.
+    """
+
+    name: str
+    trials: int
+    baselines: int
+    pictures: int
+    rows: int
+    iterations: int
+    pack: int
+    batch_rows: int
+    actors: int
+    device: str
+    step_s: float
+    seconds: float
+    memory_mb: float
+    disk_mb: float
+    notes: tuple[str, ...]
+
+    @property
+    def hours(self) -> float:
+        return self.seconds / 3600
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON-like data, with ``hours``."""
+        return dataclasses.asdict(self) | {"hours": self.hours, "notes": list(self.notes)}
+
+
+@dataclass(frozen=True)
+class _Measured:
+    step_s: float
+    memory_mb: float
+    picture_bytes: float
+
+
+def plan(spec: SweepSpec, measured: bool = True) -> Plan:
+    """Return what a sweep will cost.
+
+    Args:
+        spec: checked; its pictures are read.
+        measured: time some steps of a batch as large as a pack, on this machine with the network's own shapes (random
+            weights, so that nothing is downloaded). Without it, time and memory are NaN.
+
+    Raises:
+        InputError: pictures that cannot be read any more.
+    """
+    share = spec.resources.gpus_per_actor
+    gpus = torch.cuda.device_count() if share > 0 and torch.cuda.is_available() else 0
+    device = "cuda" if gpus else "cpu"
+    sizing = size_packs(spec, usable_cores(), gpus)
+    found = _measure(spec, sizing, device) if measured else _Measured(math.nan, math.nan, 3.0 * spec.image_size**2)
+    trials = planned_trials(spec)
+    rows = trials * len(spec.images)
+    steps = _iterations_a_row(spec)
+    batch_rows = sizing.width * len(spec.images)
+    verdict_rows = (1 + len(spec.baselines)) * VERDICT_SEEDS * len(spec.validate_on)
+    row_step_s = found.step_s / batch_rows
+    seconds = steps * (rows / sizing.actors + verdict_rows) * row_step_s
+    notes = _notes(spec, seconds, measured, gpus)
+    return Plan(
+        name=spec.name,
+        trials=trials,
+        baselines=len(spec.baselines),
+        pictures=len(spec.images),
+        rows=rows,
+        iterations=round(rows * steps),
+        pack=sizing.width,
+        batch_rows=batch_rows,
+        actors=sizing.actors,
+        device=device,
+        step_s=found.step_s,
+        seconds=seconds,
+        memory_mb=found.memory_mb * sizing.actors + _DRIVER_MB,
+        disk_mb=_disk_bytes(spec, trials, steps, found.picture_bytes) / 1e6,
+        notes=tuple(notes),
+    )
+
+
+def _notes(spec: SweepSpec, seconds: float, measured: bool, gpus: int) -> list[str]:
+    notes = ["time is without start-up (Ray takes some 10 s) and without other load on this machine"]
+    if not measured:
+        notes.append("time and memory were not measured")
+    if spec.resources.gpus_per_actor > 0 and not gpus:
+        notes.append("the spec asks for GPUs and this machine has none: measured on the CPU")
+    if spec.budget.hours is not None and seconds / 3600 > spec.budget.hours:
+        notes.append(f"budget.hours = {spec.budget.hours:g} ends the search before all its trials have run")
+    missing = [f"{expert} {size} x {size}" for expert, size in priors_needed(spec) if not _kept(expert, size)]
+    if missing:
+        notes.append(f"priors to be trained first, not in the time: {', '.join(missing)}")
+    return notes
+
+
+def _iterations_a_row(spec: SweepSpec) -> float:
+    parameter = spec.parameters.get("iterations")
+    return float(spec.budget.iterations if parameter is None else middle(parameter))
+
+
+def _disk_bytes(spec: SweepSpec, trials: int, steps: float, picture_bytes: float) -> float:
+    pictures, names = len(spec.images), 2 + sum(name.endswith(".weight") for name in spec.parameters)
+    points = math.ceil(steps / spec.save.curves_every) + 1
+    a_picture = names * points * _CURVE_POINT_BYTES + _METRICS_A_PICTURE * _METRIC_BYTES
+    # Of trials in random order, the harmonic number of them are the best so far when they end.
+    records = math.log(trials) + 0.58 if trials > 1 else 1.0
+    kept_trials = {"all": float(trials), "best": min(records, trials), "none": 0.0}[spec.save.images]
+    kept = kept_trials * pictures * (1 + len(spec.save.steps)) + pictures + len(spec.validate_on)
+    return trials * (_TRIAL_BYTES + pictures * a_picture) + kept * picture_bytes
+
+
+def _measure(spec: SweepSpec, sizing: Sizing, device: str) -> _Measured:
+    """Run a few steps of a pack of random configurations."""
+    from sweeps.pictures import encode
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(spec.resources.threads)
+    try:
+        classifier = open_network(spec.network.name, "random").to(device, torch.float32)
+        problems = _pack_of_problems(spec, sizing.width, classifier)
+        solver: BatchSolver[int] = BatchSolver(
+            classifier, spec.image_size, device=device, record_every=spec.save.curves_every
+        )
+        for key, problem in enumerate(problems):
+            solver.add(key, problem)
+        step_s = _time_steps(solver, device)
+        pictures = [encode(solver.remove(key).image) for key in list(solver.keys)[:4]]
+    finally:
+        torch.set_num_threads(threads)
+    sizes = [len(item.png) + len(item.thumbnail) for item in pictures]
+    return _Measured(step_s, _peak_memory_mb(device), sum(sizes) / len(sizes) if sizes else 3.0 * spec.image_size**2)
+
+
+def _time_steps(solver: BatchSolver[int], device: str) -> float:
+    solver.advance(2)  # buffers and kernels
+    _finish(device)
+    started, steps = time.perf_counter(), 0
+    while solver.keys and steps < MOST_STEPS and (steps == 0 or time.perf_counter() - started < MEASURE_S):
+        solver.advance(1)
+        _finish(device)
+        steps += 1
+    return (time.perf_counter() - started) / max(steps, 1)
+
+
+def _pack_of_problems(spec: SweepSpec, width: int, classifier: Classifier) -> list[Problem]:
+    import optuna
+
+    from restoration_core.images import load_image
+
+    images = [(name, torch.from_numpy(load_image(name, spec.image_size))) for name in spec.images]
+    targets = compute_targets(spec, classifier, images)
+    space = SearchSpace.from_spec(spec)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.method.seed))
+    lookup = _Priors()
+    problems: list[Problem] = []
+    for number in range(width):
+        parameters = space.suggest(study.ask())
+        # Long enough that no row ends while it is timed.
+        lasting = parameters | {"iterations": max(spec.budget.iterations, MOST_STEPS + 3)}
+        problems += build_problems(spec, lasting, classifier, images, number, lookup, targets)
+    return problems
+
+
+class _Priors:
+    """Kept priors, or random ones of the same shape: for the time of a step, the numbers do not matter."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, int], PatchExperts] = {}
+
+    def __call__(self, expert: str, patch_size: int) -> PatchExperts:
+        key = (expert, patch_size)
+        if key not in self._found:
+            kept = _kept(expert, patch_size)
+            self._found[key] = PriorLibrary().load(kept) if kept else _random_prior(expert, patch_size)
+        return self._found[key]
+
+
+def _kept(expert: str, patch_size: int) -> str | None:
+    entries = PriorLibrary().find(expert, patch_size)
+    return entries[0].key if entries else None
+
+
+def _random_prior(expert: str, patch_size: int) -> PatchExperts:
+    generator = torch.Generator().manual_seed(0)
+    filters = torch.randn(EXPERTS_IN_BANK, 3, patch_size, patch_size, generator=generator)
+    ones = torch.ones(EXPERTS_IN_BANK)
+    return PatchExperts(filters, ones, torch.zeros(EXPERTS_IN_BANK), EXPERTS[expert])
+
+
+def _finish(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _peak_memory_mb(device: str) -> float:
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return own + (torch.cuda.max_memory_allocated() / 1e6 if device == "cuda" else 0.0)
