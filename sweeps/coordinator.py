@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sweeps.lease import LEASE_TTL_S, Lease
-from sweeps.messages import Acknowledgement, Assignment, Report, TrialRecord
+from sweeps.messages import Acknowledgement, Assignment, Exchange, Report, TrialRecord
 from sweeps.space import SearchSpace
 from sweeps.spec_models import SweepSpec
 from sweeps.standing import Standing
@@ -171,12 +171,10 @@ class Coordinator:
                     self._commit(item)
             return answers
 
-    def exchange(
-        self, records: Sequence[TrialRecord], k: int, worker: str
-    ) -> tuple[list[Acknowledgement], list[Assignment]]:
+    def exchange(self, records: Sequence[TrialRecord], k: int, worker: str) -> Exchange:
         """Finish, then ask: one round trip for a pack whose rows have come free."""
         with self._lock:
-            return self.finish(records), self.ask(k, worker)
+            return Exchange(tuple(self.finish(records)), tuple(self.ask(k, worker)), self._left())
 
     # What the runner calls
 

@@ -103,3 +103,18 @@ class Acknowledgement:
     number: int
     accepted: bool
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The answer to a pack that hands in results and asks for more.
+
+    Attributes:
+        acknowledgements: one per record, in order.
+        assignments: trials to start.
+        left: how many more the sweep has to hand out, to this pack or to others.
+    """
+
+    acknowledgements: tuple[Acknowledgement, ...]
+    assignments: tuple[Assignment, ...]
+    left: int

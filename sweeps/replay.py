@@ -1,0 +1,119 @@
+"""Running one trial again from the store, and comparing what comes out pixel by pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from restoration_core.errors import InputError
+from sweeps.messages import Assignment, Exchange, Report, TrialRecord
+from sweeps.pack import run_pack
+from sweeps.store.models import TrialState
+from sweeps.store.reader import open_reader
+from sweeps.store.writer import open_writer
+from sweeps.stored_sweep import stored_context, view_sweep
+
+TOLERANCE = 1e-4
+"""Relative difference of a metric up to which trials without stored pictures count as the same."""
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """What running a trial again gave.
+
+    Attributes:
+        identical: all stored pictures came out with the same pixels; without stored pictures, all metrics agree within
+            1e-4 of their value.
+        number: of the trial.
+        pictures: how many were compared.
+        differing: the ones that differ, as ``picture after STEP``.
+        largest_metric_difference: relative, over all metrics of the trial.
+        metrics: of this run.
+        note: what a reader should know.
+    """
+
+    identical: bool
+    number: int
+    pictures: int
+    differing: tuple[str, ...]
+    largest_metric_difference: float
+    metrics: Mapping[str, float]
+    note: str = ""
+
+
+def replay(store_url: str, name: str, number: int) -> ReplayReport:
+    """Run trial ``number`` of a sweep again; nothing is written.
+
+    On the machine that ran it, on the CPU, the pictures are the same to the last bit, whatever batch the trial was in.
+
+    Raises:
+        InputError: no such sweep or trial, a trial that is running or failed, or other weights here.
+    """
+    view = view_sweep(store_url, name)
+    reader = open_reader(store_url)
+    try:
+        trial = reader.trial(name, number)
+    finally:
+        reader.close()
+    if trial.state in {TrialState.RUNNING, TrialState.FAILED}:
+        why = f": {trial.failure}" if trial.failure else ""
+        raise InputError(f"trial {number} of {name!r} is {trial.state}{why}; valid: a finished trial")
+    with open_writer(store_url) as writer:
+        context = stored_context(store_url, writer, view)
+    if not torch.cuda.is_available() and trial.device is not None and trial.device.startswith("cuda"):
+        note = f"it ran on {trial.device}, now on the CPU: pixels differ"
+    else:
+        note = "" if trial.pictures else "its pictures were not kept (save.images), so metrics alone were compared"
+    threads = torch.get_num_threads()
+    try:
+        device = "cuda" if trial.device is not None and trial.device.startswith("cuda") else "cpu"
+        context = context.on(device if torch.cuda.is_available() else "cpu")
+        single = _Single(Assignment(number, 0, trial.parameters, trial.seed, trial.baseline))
+        run_pack(single, context, width=1, quota=1, pack="replay")
+    finally:
+        torch.set_num_threads(threads)
+    record = single.record
+    if record.failure is not None:
+        raise InputError(f"trial {number} of {name!r} failed when it was run again: {record.failure}")
+    here = {(item.image, item.step): item.picture.sha256 for item in record.pictures}
+    differing = tuple(
+        f"{item.image} after {item.step}" for item in trial.pictures if here.get((item.image, item.step)) != item.sha256
+    )
+    largest = _largest_difference(trial.metrics, record.metrics)
+    identical = not differing if trial.pictures else largest <= TOLERANCE
+    return ReplayReport(identical, number, len(trial.pictures), differing, largest, dict(record.metrics), note)
+
+
+class _Single:
+    """A coordinator of one trial that keeps the record to itself."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._waiting = [assignment]
+        self._records: list[TrialRecord] = []
+
+    @property
+    def record(self) -> TrialRecord:
+        (record,) = self._records
+        return record
+
+    def exchange(self, records: Sequence[TrialRecord], k: int, worker: str) -> Exchange:
+        self._records += records
+        handed, self._waiting = self._waiting[:k], self._waiting[k:]
+        return Exchange((), tuple(handed), len(self._waiting))
+
+    def report(self, reports: Sequence[Report]) -> list[int]:
+        return []
+
+
+def _largest_difference(stored: Mapping[str, float | None], found: Mapping[str, float]) -> float:
+    return max(
+        (
+            abs(found[name] - value) / max(abs(value), 1e-12)
+            for name, value in stored.items()
+            if value is not None and name in found and math.isfinite(found[name])
+        ),
+        default=0.0,
+    )

@@ -1,0 +1,186 @@
+"""The verdict: the winner against the sweep's baselines, on pictures and with seeds that were not searched on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from restoration_core.reconstruction import BatchSolver, Result
+from restoration_core.seeds import derive_seed
+from sweeps.context import PackContext
+from sweeps.measuring import Measuring
+from sweeps.sizing import ROWS_ON_GPU, usable_cores
+from sweeps.standing import Standing
+from sweeps.store.models import TrialState
+from sweeps.store.reader import open_reader
+from sweeps.stored_sweep import VALIDATION, stored_pictures, view_sweep
+
+SEEDS = 3
+RESAMPLES = 10_000
+ENOUGH_PICTURES = 10
+METRICS = {"psnr": ("dB", 1.0), "ssim": ("SSIM", 1.0), "image_mse": ("MSE", -1.0)}
+"""Unit, and +1 where more is better."""
+
+Scores = Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A finished trial: its number, what a reader calls it, and its flat parameters."""
+
+    number: int
+    label: str
+    parameters: Mapping[str, Any]
+
+
+def judge(store_url: str, sweep: str, context: PackContext) -> dict[str, Any]:
+    """Compare the best trial with every enqueued baseline, all of them solved anew as one batch.
+
+    Each configuration is solved from three new seeds on every validation picture. Scores of a picture are means over
+    its seeds; differences are paired by picture, and their interval is a 95 % percentile bootstrap over pictures. With
+    several metrics the winner is the Pareto front's best in the first one.
+
+    Args:
+        store_url, sweep: the finished sweep.
+        context: its network and priors; its pictures are not used.
+
+    Returns:
+        JSON: ``summary`` in plain English, the winner, and per baseline and metric both means, the difference (winner
+        minus baseline), its interval, on how many pictures the winner is better, and the values by picture.
+    """
+    view = view_sweep(store_url, sweep)
+    winner, rivals, how = contestants(store_url, sweep, view.metric_names, view.metric_goals)
+    base: dict[str, Any] = {"winner": winner.number, "chosen": how, "parameters": dict(winner.parameters)}
+    if not context.spec.validate_on:
+        return {"summary": "no verdict: the spec names no pictures under validate_on", **base}
+    if not rivals:
+        what = "every other baseline failed" if context.spec.baselines else "the spec names no baselines"
+        return {"summary": f"no verdict: {what}, so there is nothing to compare trial {winner.number} with", **base}
+    pictures = stored_pictures(store_url, view, VALIDATION)
+    fresh = PackContext(context.spec, context.classifier, pictures, context.priors, threads=usable_cores())
+    scores = score(fresh, [winner, *rivals], view.seed)
+    comparisons = {
+        rival.label: compare(scores[winner.number], scores[rival.number], list(pictures), view.seed) for rival in rivals
+    }
+    return {
+        "summary": "; ".join(in_words(winner.label, name, found) for name, found in comparisons.items()),
+        **base,
+        "seeds": SEEDS,
+        "pictures": list(pictures),
+        "comparisons": comparisons,
+    }
+
+
+def contestants(
+    store_url: str, sweep: str, names: Sequence[str], goals: Sequence[str]
+) -> tuple[Contestant, list[Contestant], str]:
+    """Return the winner, the baselines that it is compared with, and how it was chosen."""
+    reader = open_reader(store_url)
+    try:
+        rows = reader.trial_rows(sweep, [TrialState.COMPLETE])
+    finally:
+        reader.close()
+    standing = Standing(goals)
+    for row in sorted(rows, key=lambda row: row["number"]):
+        standing.add(row["number"], row["objectives"])
+    best = standing.best
+    assert best is not None, "a complete sweep has a best trial"
+    found = {row["number"]: row for row in rows}
+    own = found[best.number]["baseline"]
+    winner = Contestant(best.number, f"the baseline {own}" if own else "the winner", found[best.number]["parameters"])
+    rivals = [
+        Contestant(row["number"], row["baseline"], row["parameters"])
+        for row in rows
+        if row["baseline"] is not None and row["number"] != best.number
+    ]
+    how = f"best {names[0]}" if len(names) == 1 else f"best {names[0]} of {len(standing.front)} on the Pareto front"
+    return winner, rivals, how
+
+
+def score(context: PackContext, entrants: Sequence[Contestant], seed: int) -> dict[int, Scores]:
+    """Solve every entrant from every seed on every picture of the context.
+
+    Returns:
+        Number -> metric -> ``(pictures, seeds)``.
+    """
+    threads = torch.get_num_threads()
+    on_device = context.on("cuda" if torch.cuda.is_available() and context.spec.resources.gpus_per_actor else "cpu")
+    try:
+        rows = []
+        for entrant in entrants:
+            for index in range(SEEDS):
+                # The same seed for all entrants: they start from the same noise.
+                problems = on_device.problems(entrant.parameters, derive_seed(seed, "verdict", index))
+                rows += [((entrant.number, index, image), problem) for image, problem in problems.items()]
+        results: dict[tuple[int, int, str], Result] = {}
+        for start in range(0, len(rows), ROWS_ON_GPU):
+            solver: BatchSolver[tuple[int, int, str]] = BatchSolver(
+                on_device.classifier, context.spec.image_size, device=on_device.device, record_every=1_000_000
+            )
+            for key, problem in rows[start : start + ROWS_ON_GPU]:
+                solver.add(key, problem)
+            while solver.keys:
+                results.update(solver.advance())
+        measured = Measuring(on_device).measure([(key[2], result.image) for key, result in results.items()])
+    finally:
+        torch.set_num_threads(threads)
+    places = {image: place for place, image in enumerate(context.images)}
+    scores = {entrant.number: {name: np.full((len(places), SEEDS), np.nan) for name in METRICS} for entrant in entrants}
+    for (number, index, image), metrics in zip(results, measured, strict=True):
+        for name in METRICS:
+            scores[number][name][places[image], index] = metrics.get(name, np.nan)
+    return dict(scores)
+
+
+def compare(winner: Scores, rival: Scores, pictures: Sequence[str], seed: int) -> dict[str, Any]:
+    """Return per metric what the winner is ahead by; metrics that a picture's size does not allow are left out."""
+    found = {}
+    for name, (_, sign) in METRICS.items():
+        ours, theirs = winner[name].mean(axis=1), rival[name].mean(axis=1)
+        if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+            continue
+        differences = ours - theirs
+        low, high = bootstrap_interval(differences, derive_seed(seed, "bootstrap", name))
+        found[name] = {
+            "winner": float(ours.mean()),
+            "baseline": float(theirs.mean()),
+            "difference": float(differences.mean()),
+            "interval": [low, high],
+            "better_on": int((sign * differences > 0).sum()),
+            "pictures": len(pictures),
+            "by_picture": {
+                picture: {"winner": float(a), "baseline": float(b)}
+                for picture, a, b in zip(pictures, ours, theirs, strict=True)
+            },
+        }
+    return found
+
+
+def bootstrap_interval(differences: NDArray[np.float64], seed: int) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of the mean, resampling pictures."""
+    generator = np.random.default_rng(seed)
+    draws = generator.integers(0, len(differences), size=(RESAMPLES, len(differences)))
+    low, high = np.quantile(differences[draws].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def in_words(label: str, baseline: str, found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a comparison as a sentence, by PSNR."""
+    if "psnr" not in found:
+        return f"{label} and {baseline} cannot be compared: a reconstruction was not finite"
+    psnr = found["psnr"]
+    low, high = psnr["interval"]
+    count, better = psnr["pictures"], psnr["better_on"]
+    beats = "beats" if psnr["difference"] > 0 else "loses to"
+    sentence = (
+        f"{label} {beats} {baseline} by {abs(psnr['difference']):.2f} dB, is better on {better} of {count} pictures "
+        f"(95 % interval {low:+.2f} to {high:+.2f} dB"
+    )
+    if count < ENOUGH_PICTURES:
+        return f"{sentence}; with so few pictures only a hint)"
+    return f"{sentence}; {'which leaves out 0' if low > 0 or high < 0 else 'which holds 0: no clear difference'})"
