@@ -8,7 +8,7 @@ from typing import Any
 
 def strict_json(value: Any) -> str:
     """Return compact JSON; numpy scalars become numbers, NaN and infinities raise ValueError."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain)
+    return _ENCODER.encode(value)
 
 
 def require_json(where: str, **values: Any) -> None:
@@ -28,3 +28,6 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain)

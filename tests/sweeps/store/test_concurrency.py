@@ -17,8 +17,10 @@ from sweeps.store import Reader, StaleLease, StoreLocked, Writer, open_reader, o
 from sweeps.store import writer as writer_module
 from tests.contracts.store_contract import finished, new_sweep, new_trials
 
-# Forked children open their own connections; starting interpreters would take most of the tests' time.
-PROCESSES = multiprocessing.get_context("fork")
+# Children fork from a server that has this module loaded and holds neither connections nor threads of the test process;
+# starting interpreters would take most of the tests' time.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
 PACKS, PACK = 12, 5
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import sqlite3
 from pathlib import Path
@@ -19,6 +18,7 @@ from restoration_core.errors import InputError
 from sweeps.store import open_reader, open_writer
 from sweeps.store.engine import make_engine
 from sweeps.store.models import Base
+from tests.sweeps.store.test_concurrency import PROCESSES
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -62,8 +62,7 @@ def test_upgrading_twice_changes_nothing(url: str, tmp_path: Path) -> None:
 
 
 def test_processes_that_make_one_store_at_once_do_not_collide(url: str) -> None:
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=migrations.upgrade, args=(url,)) for _ in range(3)]
+    processes = [PROCESSES.Process(target=migrations.upgrade, args=(url,)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
