@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeps.commands.common import Addresses, address_options, cell, console, json_option, print_json
+from sweeps.commands.common import Addresses, address_options, json_option, print_json, print_rows
 from sweeps.commands.progress import ProgressDisplay
 from sweeps.commands.reading import best_rows, print_best
 
+if TYPE_CHECKING:
+    from sweeps.launch import SweepOutcome
+
 _RUNNER = click.option(
     "--runner", type=click.Choice(["ray", "inprocess"]), default="ray", show_default=True, help="Who runs the packs."
+)
+_NO_VERDICT = click.option(
+    "--no-verdict", is_flag=True, help="Do not judge the winner on new pictures and seeds at the end."
 )
 
 
@@ -21,7 +27,7 @@ _RUNNER = click.option(
 @click.argument("file", type=click.Path(dir_okay=False, path_type=str))
 @_RUNNER
 @click.option("--name", help="Name of the sweep, instead of the file's.")
-@click.option("--no-verdict", is_flag=True, help="Do not judge the winner on new pictures and seeds at the end.")
+@_NO_VERDICT
 @address_options
 def run(file: str, runner: str, name: str | None, no_verdict: bool, addresses: Addresses) -> None:
     """Run the sweep in FILE to its end and print the best trials."""
@@ -32,7 +38,7 @@ def run(file: str, runner: str, name: str | None, no_verdict: bool, addresses: A
 
     sweep_name = name or spec.name
     with ProgressDisplay(sweep_name) as progress, _resumable(sweep_name, addresses, progress):
-        start(
+        outcome = start(
             spec,
             runner=runner,
             store_url=addresses.store,
@@ -41,20 +47,28 @@ def run(file: str, runner: str, name: str | None, no_verdict: bool, addresses: A
             verdict=not no_verdict,
             progress=progress,
         )
-    _conclude(sweep_name, addresses)
+    _conclude(outcome, addresses)
 
 
 @click.command()
 @click.argument("name")
 @_RUNNER
+@_NO_VERDICT
 @address_options
-def resume(name: str, runner: str, addresses: Addresses) -> None:
+def resume(name: str, runner: str, no_verdict: bool, addresses: Addresses) -> None:
     """Run what is left of sweep NAME, from the store alone."""
     from sweeps.resume import resume as resume_sweep
 
     with ProgressDisplay(name) as progress, _resumable(name, addresses, progress):
-        resume_sweep(addresses.store, name, runner=runner, mlflow_uri=addresses.mlflow, progress=progress)
-    _conclude(name, addresses)
+        outcome = resume_sweep(
+            addresses.store,
+            name,
+            runner=runner,
+            mlflow_uri=addresses.mlflow,
+            verdict=not no_verdict,
+            progress=progress,
+        )
+    _conclude(outcome, addresses)
 
 
 @click.command()
@@ -93,13 +107,13 @@ def _resumable(name: str, addresses: Addresses, progress: ProgressDisplay) -> It
         raise
 
 
-def _conclude(name: str, addresses: Addresses) -> None:
+def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
     """Print what the sweep found and where it is; exit 1 when it failed."""
     from sweeps.store import SweepStatus, open_reader
 
+    name = outcome.name
     reader = open_reader(addresses.store)
     try:
-        view = reader.sweep(name)
         failures = reader.trials(name, ["failed"])["failure"].dropna().value_counts().head(3).to_dict()
     finally:
         reader.close()
@@ -107,26 +121,43 @@ def _conclude(name: str, addresses: Addresses) -> None:
     if rows:
         print_best(rows, f"Best trials of {name}")
     for reason, count in failures.items():
-        click.echo(f"{count} trials failed: {reason}", err=True)
-    if view.verdict:
-        print_verdict(view.verdict)
-    out = console()
-    out.print(f"store: {addresses.store}", markup=False)
-    out.print(f"MLflow: {addresses.mlflow or 'off'}", markup=False)
-    out.print(f"to look at it: restoration dashboard --store {addresses.store}", markup=False)
-    if view.status == SweepStatus.INTERRUPTED:
-        click.echo(f"to go on: restoration sweep resume {name}{addresses.options()}", err=True)
-    if view.status in {SweepStatus.FAILED, SweepStatus.INTERRUPTED} or not rows:
+        click.echo(f"{count} failed: {reason}", err=True)
+    if outcome.verdict:
+        print_verdict(outcome.verdict)
+    click.echo(f"{name}: {outcome.status.value} after {outcome.total_s:.1f} s" + _startup(outcome))
+    click.echo(f"store: {addresses.store}")
+    click.echo(f"MLflow: {addresses.mlflow or 'off'}")
+    if outcome.tracking_error or outcome.untracked:
+        why = outcome.tracking_error or f"{outcome.untracked} entries were not told in time"
+        click.echo(
+            f"MLflow is behind ({why}); to fill it: restoration sweep sync {name}{addresses.options()}", err=True
+        )
+    click.echo(f"to look at it: restoration dashboard{addresses.options()}")
+    if outcome.status == SweepStatus.FAILED:
         click.get_current_context().exit(1)
 
 
-def print_verdict(verdict: dict[str, Any]) -> None:
+def print_verdict(verdict: Mapping[str, Any]) -> None:
     """Print how the winner did on pictures and seeds that the search had not seen."""
-    out = console()
-    out.print("Verdict (pictures and seeds that were not searched on)", markup=False)
-    for key, value in verdict.items():
-        if isinstance(value, dict):
-            inner = ", ".join(f"{name} {cell(item)}" for name, item in value.items())
-            out.print(f"  {key.replace('_', ' ')}: {inner}", markup=False)
-        else:
-            out.print(f"  {key.replace('_', ' ')}: {cell(value)}", markup=False)
+    comparisons: Mapping[str, Mapping[str, Mapping[str, Any]]] = verdict.get("comparisons", {})
+    rows = [
+        {
+            "baseline": baseline,
+            "metric": metric,
+            "winner's": numbers["winner"],
+            "baseline's": numbers["baseline"],
+            "difference": numbers["difference"],
+            "95 % interval": " to ".join(f"{end:+.3g}" for end in numbers["interval"]),
+            "better on": f"{numbers['better_on']} of {numbers['pictures']}",
+        }
+        for baseline, metrics in comparisons.items()
+        for metric, numbers in metrics.items()
+    ]
+    if rows:
+        seeds = verdict.get("seeds")
+        print_rows(rows, list(rows[0]), title=f"Verdict on pictures that were not searched on, {seeds} new seeds each")
+    click.echo(str(verdict.get("summary", "")))
+
+
+def _startup(outcome: SweepOutcome) -> str:
+    return "" if outcome.startup_s is None else f", of which {outcome.startup_s:.1f} s until the first reconstruction"

@@ -24,8 +24,11 @@ def sync(name: str | None, as_json: bool, addresses: Addresses) -> None:
     found: dict[str, Any] = dataclasses.asdict(report)
     if as_json:
         print_json(found)
-        return
-    click.echo(", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in found.items()))
+    else:
+        click.echo(f"MLflow: {report.delivered} runs written, {report.already} were there, {report.failed} failed")
+    if report.failed:
+        click.echo(f"error: {report.error}; valid: an MLflow that answers, then sync again", err=True)
+        click.get_current_context().exit(1)
 
 
 @click.command()
