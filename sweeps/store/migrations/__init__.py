@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from restoration_core.errors import InputError
-from sweeps.store.engine import make_engine, one_line, show_url
+from sweeps.store.engine import READING, make_engine, one_line, show_url
 
 # MLflow may keep its tables in the same database and owns the name alembic_version.
 VERSION_TABLE = "restoration_alembic_version"
@@ -34,27 +34,36 @@ def upgrade_engine(engine: Engine, name: str) -> None:
     """Bring an open database to HEAD in one transaction; processes that do so at once wait for each other.
 
     Raises:
-        InputError: a newer schema, tables of another program in the way, or a file we may not write.
+        InputError: a newer schema, tables of another program in the way, a file we may not write, or one that
+            another process keeps locked.
     """
     try:
-        _upgrade(engine, name)
+        # Nearly always there is nothing to do; then this waits for no other writer.
+        with engine.execution_options(**{READING: True}).begin() as connection:
+            if not _is_behind(connection, name):
+                return
+        with engine.begin() as connection:
+            _upgrade(connection, name)
     except DatabaseError as error:
-        raise InputError(f"store {name} cannot be set up: {one_line(error)}; give a file of its own") from error
+        remedy = "wait for the other process" if "locked" in one_line(error) else "give a file of its own"
+        raise InputError(f"store {name} cannot be set up: {one_line(error)}; {remedy}") from error
 
 
-def _upgrade(engine: Engine, name: str) -> None:
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(739251)"))
-        version = current_version(connection)
-        if version == HEAD:
-            return
-        if version is not None and version > HEAD:
-            raise InputError(newer(name, version))
+def _upgrade(connection: Connection, name: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(739251)"))
+    if _is_behind(connection, name):  # asked again: another process may have been first
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _is_behind(connection: Connection, name: str) -> bool:
+    version = current_version(connection)
+    if version is not None and version > HEAD:
+        raise InputError(newer(name, version))
+    return version != HEAD
 
 
 def check_version(connection: Connection, name: str) -> None:

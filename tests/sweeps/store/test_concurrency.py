@@ -53,6 +53,7 @@ def check_finished_trials_are_whole(url: str, name: str) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.slow
 def test_two_processes_write_their_sweeps_at_once(url: str) -> None:
     processes = [PROCESSES.Process(target=write_sweep, args=(url, name)) for name in ("a", "b")]
     for process in processes:
@@ -168,6 +169,7 @@ def finish_and_die(url: str, statement: int) -> None:
         os._exit(0)
 
 
+@pytest.mark.slow
 def test_kill_9_before_any_statement_of_a_pack_leaves_nothing_of_it(url: str, writer: Writer) -> None:
     sweep = writer.create_sweep(new_sweep("a"))
     writer.insert_trials(sweep, writer.acquire_lease(sweep, "a", 60), new_trials(*range(PACK)))
@@ -184,6 +186,36 @@ def test_kill_9_before_any_statement_of_a_pack_leaves_nothing_of_it(url: str, wr
     # BEGIN, lease, known trials, finish order, pictures, rows, metrics, curves, shown pictures, outbox, COMMIT.
     assert killed == 11
     assert check_finished_trials_are_whole(url, "a") == {"complete": PACK}
+
+
+def write_and_die(url: str) -> None:
+    """Write a sweep and die by SIGKILL with the connections open: all of it is in the write-ahead log."""
+    writer = open_writer(url)
+    sweep = writer.create_sweep(new_sweep("a"))
+    lease = writer.acquire_lease(sweep, "a", 60)
+    writer.insert_trials(sweep, lease, new_trials(0, 1))
+    writer.finish_trials(sweep, lease, [finished(0)])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_reader_opens_what_a_killed_writer_left(url: str, tmp_path: Path) -> None:
+    process = PROCESSES.Process(target=write_and_die, args=(url,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert (tmp_path / "store.db-wal").stat().st_size > 0
+    assert check_finished_trials_are_whole(url, "a") == {"complete": 1, "running": 1}
+
+
+def test_opening_an_up_to_date_store_waits_for_no_writer(url: str, tmp_path: Path) -> None:
+    open_writer(url).close()
+    holder = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    open_writer(url).close()
+    open_reader(url).close()
+    assert time.monotonic() - started < 5
+    holder.close()
 
 
 @pytest.mark.slow
