@@ -147,7 +147,7 @@ def check(mlflow_uri: str) -> TrackingStatus:
         return TrackingStatus(False, str(error))
     if address.database is not None and (answer := _check_file(address.database)) is not None:
         return answer
-    if address.database is None and (reason := _check_server(address.uri)) is not None:
+    if address.database is None and (reason := server_fault(address.uri)) is not None:
         return TrackingStatus(False, reason)
     with quiet_mlflow():
         import mlflow
@@ -190,7 +190,8 @@ def _check_file(path: Path) -> TrackingStatus | None:
     return None if os.access(path, os.W_OK) else TrackingStatus(False, f"MLflow's database {path} is not writable")
 
 
-def _check_server(uri: str) -> str | None:
+def server_fault(uri: str) -> str | None:
+    """Return in one line why there is no MLflow server at the address, None when there is one."""
     parts = urlsplit(uri)
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     try:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.store.models import SweepStatus, TrialState
-from sweeps.tracking.client import Address, ensure_experiment
+from sweeps.tracking.client import Address, ensure_experiment, one_line, server_fault
 from sweeps.tracking.names import metric_key
 from sweeps.tracking.source import SweepPayload, TrialPayload, milliseconds
 
@@ -52,13 +52,15 @@ class Deliverer:
         self._experiment = None
         self._parents.clear()
 
-    def answers(self) -> bool:
-        """Return whether MLflow can be reached, to tell an outage from one run that it refuses."""
+    def outage(self) -> str | None:
+        """Return why MLflow cannot be reached, None when it can: to tell an outage from one run that it refuses."""
+        if self._address.database is None and (reason := server_fault(self._address.uri)) is not None:
+            return reason
         try:
             self._client.search_experiments(max_results=1)
-        except Exception:
-            return False
-        return True
+        except Exception as error:
+            return one_line(error)
+        return None
 
     def parent(self, sweep: SweepPayload) -> str:
         """Return the run id of a sweep's parent run; written when there is none."""

@@ -62,9 +62,9 @@ class Drain:
                     self.writer.set_mlflow_run(run_id, trial_id=item.trial_id)
             except Exception as error:
                 self.deliverer.forget()
-                result.error = one_line(error)
-                if not self.deliverer.answers():
-                    result.outage = result.error
+                result.outage = self.deliverer.outage()
+                result.error = result.outage or one_line(error)
+                if result.outage is not None:
                     return result
                 self._refuse(item, result.error)
                 result.refused += 1

@@ -115,7 +115,7 @@ class Source:
             if row.finished_at is not None:
                 done = (Trial.sweep_id == sweep_id, Trial.state != TrialState.RUNNING.value)
                 states = select(Trial.state, func.count()).where(*done).group_by(Trial.state).order_by(Trial.state)
-                counts = dict(session.execute(states).tuples().all())
+                counts = {state: number for state, number in session.execute(states)}  # noqa: C416
                 complete = session.scalars(
                     select(Trial.metrics).where(*done, Trial.state == TrialState.COMPLETE.value)
                 ).all()

@@ -85,7 +85,7 @@ def _sync_sweep(writer: Writer, source: Source, deliverer: Deliverer, sweep: Swe
         found = deliverer.runs_by_key(sweep)
     except Exception as error:
         report.failed += 1 + len(trial_ids)
-        report.error = one_line(error)
+        report.error = deliverer.outage() or one_line(error)
         return
     report.count(already)
     if sweep.row.mlflow_run_id != run_id:
@@ -96,8 +96,9 @@ def _sync_sweep(writer: Writer, source: Source, deliverer: Deliverer, sweep: Swe
         except Exception as error:
             deliverer.forget()
             report.failed += 1
-            report.error = one_line(error)
-            if not deliverer.answers():
+            outage = deliverer.outage()
+            report.error = outage or one_line(error)
+            if outage is not None:
                 report.failed += len(trial_ids) - position - 1
                 break
             continue
