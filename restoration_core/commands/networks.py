@@ -50,9 +50,9 @@ def _print_networks(as_json: bool) -> None:
 
 
 def _print_layers(name: str, size: int | None, as_json: bool) -> None:
-    from restoration_core.networks import open_network
+    from restoration_core.networks import outline_network
 
-    network = open_network(name, "random")  # nothing shown here depends on the weights
+    network = outline_network(name)
     size = network.native_size if size is None else size
     rows: list[dict[str, Any]] = []
     for layer in network.layers:
@@ -80,9 +80,9 @@ def _table(*columns: str) -> Table:
 
 
 def _print(table: Table) -> None:
+    # Piped output is not folded to a terminal's width: one row stays one line.
     console = Console()
-    # Piped output is not cut to a terminal's width: one row stays one line.
-    console.print(table, width=None if console.is_terminal else 240)
+    (console if console.is_terminal else Console(width=240)).print(table)
 
 
 @click.group()

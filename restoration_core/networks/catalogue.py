@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks import cifar_alexnet
+from restoration_core.networks.building import WithoutDrawing, seeded
 from restoration_core.networks.classifier import Classifier
 from restoration_core.networks.thesis_layers import cifar_alexnet_layers, sequential_layers
 from restoration_core.networks.weights import download_state_dict, is_path, load_into, read_state_dict
@@ -73,10 +71,22 @@ def open_network(name: str = "cifar_alexnet", weights: str | None = None, seed: 
     return _open_torchvision(name, "imagenet" if weights is None else weights, seed)
 
 
+def outline_network(name: str) -> Classifier:
+    """Return a network without meaningful weights, for the names and the geometry of its layers: nothing is downloaded.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    if name in _torchvision_names():
+        with WithoutDrawing():
+            return _cut_open(name, _build(name), _default_of(name))
+    return open_network(name, "random")
+
+
 def _open_cifar_alexnet(weights: str, seed: int) -> Classifier:
     if weights not in ("bundled", "random") and not is_path(weights):
         raise InputError(_unknown_weights("cifar_alexnet", weights, ("bundled", "random")))
-    with _seeded(seed):
+    with seeded(seed):
         module = cifar_alexnet.CifarAlexNet()
     if weights != "random":
         path = BUNDLED if weights == "bundled" else Path(weights).expanduser()
@@ -89,21 +99,39 @@ def _open_torchvision(name: str, weights: str, seed: int) -> Classifier:
     from torchvision import models
 
     enum = models.get_model_weights(name)
-    keywords = ("imagenet", "random", *enum.__members__)
+    keywords = ("imagenet", "random", *(member.name for member in enum))
     if weights not in keywords and not is_path(weights):
         raise InputError(_unknown_weights(name, weights, keywords))
-    chosen = enum[weights] if weights in enum.__members__ else _default(enum)
-    with _seeded(seed), warnings.catch_warnings():
+    chosen = enum[weights] if weights in keywords[2:] else _default(enum)
+    if weights == "random":
+        with seeded(seed):
+            return _cut_open(name, _build(name), chosen)
+    if is_path(weights):
+        where = str(Path(weights).expanduser())
+        state = read_state_dict(Path(where))
+    elif chosen is None:
+        raise InputError(f"torchvision has no imagenet weights for {name}; valid: random or a path to a state dict")
+    else:
+        where = f"imagenet weights of {name}"
+        state = dict(download_state_dict(chosen.url, name))
+    with WithoutDrawing():
+        module = _build(name)
+    load_into(module, _without_auxiliaries(module, state), where)
+    return _cut_open(name, module, chosen)
+
+
+def _build(name: str) -> nn.Module:
+    from torchvision import models
+
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torchvision's note on a coming change of its initialisation
         module: nn.Module = models.get_model(name, weights=None)
-    if is_path(weights):
-        path = Path(weights).expanduser()
-        load_into(module, _without_auxiliaries(module, read_state_dict(path)), str(path))
-    elif weights != "random":
-        if chosen is None:
-            raise InputError(f"torchvision has no imagenet weights for {name}; valid: random or a path to a state dict")
-        state = download_state_dict(chosen.url, name)
-        load_into(module, _without_auxiliaries(module, dict(state)), f"imagenet weights of {name}")
+    return module
+
+
+def _cut_open(name: str, module: nn.Module, chosen: Any) -> Classifier:
+    from torchvision import models
+
     mean, std, size = _preprocessing(chosen)
     names = None
     if isinstance(module, models.AlexNet | models.VGG):
@@ -129,13 +157,6 @@ def _without_auxiliaries(module: nn.Module, state: dict[str, Tensor]) -> dict[st
     return {k: v for k, v in state.items() if k in expected or not k.lower().startswith("aux")}
 
 
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
-
-
 def _torchvision_names() -> list[str]:
     from torchvision import models
 
@@ -148,9 +169,16 @@ def _torchvision_entry(name: str) -> NetworkEntry:
     enum = models.get_model_weights(name)
     chosen = _default(enum)
     parameters = int(chosen.meta["num_params"]) if chosen else 0
-    keywords = ("imagenet", *enum.__members__, "random") if chosen else ("random",)
+    versions = tuple(member.name for member in enum)
+    keywords = ("imagenet", "random", *(versions if len(versions) > 1 else ())) if chosen else ("random",)
     thesis = name == "alexnet" or name.startswith("vgg")
     return NetworkEntry(name, keywords, _preprocessing(chosen)[2], parameters, thesis)
+
+
+def _default_of(name: str) -> Any:
+    from torchvision import models
+
+    return _default(models.get_model_weights(name))
 
 
 def _default(enum: Any) -> Any:
