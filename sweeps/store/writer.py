@@ -14,7 +14,7 @@ from restoration_core.errors import InputError
 from sweeps.messages import Acknowledgement, Assignment
 from sweeps.store import finishing, leases, outbox, priors, sweep_rows, trial_rows
 from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine, show_url
-from sweeps.store.migrations import upgrade_engine
+from sweeps.store.migrations import require_store, upgrade_engine
 from sweeps.store.models import Sweep, SweepStatus, Trial
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
 from sweeps.store.strict_json import require_json
@@ -27,12 +27,17 @@ class StoreLocked(InputError):
     """Another process kept the database locked for too long."""
 
 
-def open_writer(url: str) -> Writer:
-    """Open the store at ``url`` for writing; make it or upgrade its schema when needed.
+def open_writer(url: str, create: bool = True) -> Writer:
+    """Open the store at ``url`` for writing and upgrade its schema when needed.
+
+    Args:
+        create: make the store when there is none; False for what only makes sense with one (resume, delete, sync).
 
     Raises:
-        InputError: bad address, no database, a newer schema.
+        InputError: bad address, no database, a newer schema; no store there and ``create`` is False.
     """
+    if not create:
+        require_store(url)
     engine = make_engine(url)
     try:
         upgrade_engine(engine, show_url(url))

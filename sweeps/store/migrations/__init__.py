@@ -74,13 +74,30 @@ def check_version(connection: Connection, name: str) -> None:
     """
     version = current_version(connection)
     if version is None:
-        raise InputError(f"{name} is a database but no sweep store; `restoration sweep run SPEC.yaml` makes one")
+        raise InputError(_no_store(name))
     if version > HEAD:
         raise InputError(newer(name, version))
     if version < HEAD:
         raise InputError(
             f"store {name} has schema {version}, this version reads {HEAD}; `restoration sweep sync` upgrades it"
         )
+
+
+def require_store(url: str) -> None:
+    """Refuse an address without a store, of whatever version, and leave it as it is.
+
+    Raises:
+        InputError: no file, or a database of something else.
+    """
+    engine = make_engine(url, read_only=True)
+    try:
+        with engine.begin() as connection:
+            if current_version(connection) is None:
+                raise InputError(_no_store(show_url(url)))
+    except DatabaseError as error:
+        raise InputError(f"store {show_url(url)} cannot be read: {one_line(error)}") from error
+    finally:
+        engine.dispose()
 
 
 def newer(name: str, version: str) -> str:
@@ -94,3 +111,7 @@ def current_version(connection: Connection) -> str | None:
         return None
     found: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
     return found
+
+
+def _no_store(name: str) -> str:
+    return f"{name} is a database but no sweep store; `restoration sweep run SPEC.yaml` makes one"

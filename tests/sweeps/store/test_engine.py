@@ -56,6 +56,20 @@ def test_a_missing_folder_or_file_is_said_and_nothing_is_made(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_writer_that_may_not_create_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no store at .*store\.db; `restoration sweep run"):
+        open_writer(f"sqlite:///{tmp_path}/store.db", create=False)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(InputError, match="is a database but no sweep store"):
+        open_writer(f"sqlite:///{tmp_path}/empty.db", create=False)
+    assert (tmp_path / "empty.db").stat().st_size == 0
+    url = f"sqlite:///{tmp_path}/store.db"
+    open_writer(url).close()
+    with open_writer(url, create=False) as writer:
+        assert writer.pending_outbox() == []
+
+
 def test_a_password_is_not_shown() -> None:
     with pytest.raises(InputError) as caught:
         open_writer("mysql://user:secret@host/database")
