@@ -77,7 +77,7 @@ def test_projection_takes_a_bound_per_row_and_survives_the_mean_itself() -> None
 
 
 def test_a_mean_of_another_length_is_refused() -> None:
-    with pytest.raises(InputError, match="isotropic_range.mean has 3 values for 1 channels"):
+    with pytest.raises(InputError, match=r"isotropic_range\.mean has 3 values for 1 channels"):
         IsotropicRange(6.0, MEAN).energy(torch.rand(1, 1, 4, 4))
 
 

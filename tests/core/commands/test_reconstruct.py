@@ -1,0 +1,99 @@
+"""``restoration reconstruct`` end to end on the bundled network, and its refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restoration_core.cli import main
+from restoration_core.images import load_image
+
+QUICK = ["--layer", "conv2/relu", "--size", "24", "--iterations", "12"]
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["reconstruct", *arguments])
+    return int(ended.value.code or 0)
+
+
+def test_it_writes_the_views_and_tells_the_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert run("sample:coffee", *QUICK, "--out", str(out), "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["status"] == "finished"
+    assert set(row["files"]) == {"original", "reconstruction", "signed_difference", "absolute_difference"}
+    original, reconstruction, signed, absolute = (
+        np.asarray(Image.open(row["files"][view]), dtype=float) / 255
+        for view in ("original", "reconstruction", "signed_difference", "absolute_difference")
+    )
+    assert np.allclose(original, load_image("sample:coffee", 24).transpose(1, 2, 0), atol=1e-6)
+    error = reconstruction - original
+    assert np.allclose(signed, np.clip(0.5 + error, 0, 1), atol=0.01)  # the shared scale is 0.5
+    assert np.allclose(absolute, np.clip(np.abs(error) * 2, 0, 1), atol=0.02)
+    assert row["metrics"]["psnr"] == pytest.approx(-10 * np.log10(np.mean(error**2)), abs=0.1)
+    assert json.loads((out / "metrics.json").read_text()) == [row]
+
+
+def test_a_folder_stands_for_its_pictures_and_equal_names_stay_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (30, 30), "teal").save(tmp_path / folder / "x.png")
+    Image.effect_noise((30, 30), 50).convert("RGB").save(tmp_path / "a" / "y.png")
+    (tmp_path / "a" / "notes.txt").write_text("no picture")
+    out = tmp_path / "out"
+    assert run(str(tmp_path / "a"), str(tmp_path / "b"), *QUICK, "--preset", "none", "--out", str(out)) == 0
+    names = {path.name for path in out.glob("*-reconstruction.png")}
+    assert names == {"x-reconstruction.png", "x-2-reconstruction.png", "y-reconstruction.png"}
+    assert "PSNR" in capsys.readouterr().out
+
+
+def test_priors_given_join_the_presets_or_replace_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--prior", "total_variation:1.5", "--weight", "0.5", "--prior", "alpha_norm", "--weight", "0.1"]
+    assert run("sample:coffee", *QUICK, *given, "--out", str(tmp_path), "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert list(row["losses"]) == ["objective", "feature_loss", "isotropic_range", "total_variation", "alpha_norm"]
+
+
+def test_a_run_that_breaks_down_exits_with_1_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--preset", "none", "--learning-rate", "1e38", "--prior", "alpha_norm", "--weight", "1"]
+    assert run("sample:coffee", *QUICK, *arguments, "--out", str(tmp_path), "--json") == 1
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["status"].startswith("the objective became NaN or infinite")
+    assert row["metrics"] == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sample:cofee", *QUICK], "unknown sample picture 'cofee'; did you mean 'coffee'?"),
+        (["missing.png", *QUICK], "missing.png"),
+        (["sample:coffee", "--layer", "conv3/rleu"], "did you mean 'conv3/relu'?"),
+        (["sample:coffee", "--layer", "fc6/relu", "--size", "64"], "does not take pictures of 64 x 64"),
+        (["sample:coffee", *QUICK, "--network", "alexnett"], "did you mean 'alexnet'?"),
+        (["sample:coffee", *QUICK, "--preset", "mv2061"], "did you mean 'mv2016'?"),
+        (["sample:coffee", *QUICK, "--prior", "total_variation"], "1 --prior and 0 --weight were given"),
+        (["sample:coffee", *QUICK, "--prior", "total_variatoin", "--weight", "1"], "did you mean 'total_variation'?"),
+        (["sample:coffee", *QUICK, "--prior", "total_variation:x", "--weight", "1"], "'x' is no number"),
+        (["sample:coffee", *QUICK, "--prior", "total_variation", "--weight", "-1"], "must be finite and >= 0"),
+        (["sample:coffee", *QUICK, "--prior", "logistic:77", "--weight", "1"], "no such prior is trained"),
+        (["sample:coffee", *QUICK, "--learning-rate", "0"], "learning_rate must be finite and > 0"),
+        (["sample:coffee", *QUICK, "--device", "abacus"], "--device abacus: cannot be used here"),
+        (["sample:coffee", *QUICK, "--iterations", "0"], "0 is not in the range"),
+    ],
+)
+def test_bad_input_gives_one_line_exit_2_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    out = tmp_path / "out"
+    assert run(*arguments, "--out", str(out)) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert len(printed.strip().splitlines()) == 1
+    assert not out.exists()
