@@ -8,6 +8,7 @@ import click
 
 from sweeps.commands.common import Addresses, address_options, json_option, print_json, print_rows, records
 
+_SHOWN = ("image_mse", "psnr", "ssim", "feature_error")
 _STATES = ("running", "complete", "pruned", "failed")
 
 
@@ -26,7 +27,10 @@ def status(name: str | None, as_json: bool, addresses: Addresses) -> None:
             if as_json:
                 print_json(rows)
             elif rows:
-                print_rows(rows, list(rows[0]), title=f"Sweeps in {addresses.store}")
+                shown = [
+                    {key: _flat(value) if _is_text(value) else value for key, value in row.items()} for row in rows
+                ]
+                print_rows(shown, list(rows[0]), title=f"Sweeps in {addresses.store}")
             else:
                 click.echo(f"no sweeps in {addresses.store}")
             return
@@ -41,8 +45,8 @@ def status(name: str | None, as_json: bool, addresses: Addresses) -> None:
             "metrics": dict(zip(view.metric_names, view.metric_goals, strict=True)),
             "best": best[0] if best else None,
             "owner": view.owner,
-            "created_at": view.created_at.isoformat(),
-            "finished_at": view.finished_at.isoformat() if view.finished_at else None,
+            "created_at": view.created_at.isoformat(timespec="seconds"),
+            "finished_at": view.finished_at.isoformat(timespec="seconds") if view.finished_at else None,
             "startup_s": view.startup_s,
             "tracking_pending": reader.outbox_pending(name),
             "verdict": view.verdict,
@@ -108,11 +112,11 @@ def best_rows(store: str, name: str, k: int) -> list[dict[str, Any]]:
 
 
 def print_best(rows: list[dict[str, Any]], title: str) -> None:
-    """Print trials with their baselines, metrics and parameters."""
-    names = [key for row in rows for key in row]
+    """Print trials with their baselines, the usual metrics and their parameters; ``--json`` has all metrics."""
+    names = list(dict.fromkeys(key for row in rows for key in row))
     columns = ["number", "baseline", "objective"]
-    columns += [key for key in dict.fromkeys(names) if key.startswith("metrics.")]
-    columns += [key for key in dict.fromkeys(names) if key.startswith("params.")]
+    columns += [f"metrics.{metric}" for metric in _SHOWN if f"metrics.{metric}" in names]
+    columns += [key for key in names if key.startswith("params.")]
     shown = [{_short(key): value for key, value in row.items() if key in columns} for row in rows]
     print_rows(shown, [_short(key) for key in columns], title=title)
 
@@ -124,7 +128,17 @@ def _short(column: str) -> str:
 def _flat(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} ({item})" for key, item in value.items())
-    return "" if value is None else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)[:19] if _is_time(value) else str(value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, list | str)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > 19 and value[4] == "-" and value[10] == "T"
 
 
 def check_exists(store: str, name: str) -> None:
