@@ -9,7 +9,15 @@ import pandas as pd
 from restoration_core.errors import InputError, unknown
 from sweeps.store.frames import pareto_numbers
 from sweeps.store.models import TrialState
-from sweeps.tracking.client import find_experiment, one_line, open_client, parse_mlflow_uri, quiet_mlflow, show_uri
+from sweeps.tracking.client import (
+    find_experiment,
+    one_line,
+    open_client,
+    parse_mlflow_uri,
+    quiet_mlflow,
+    server_fault,
+    show_uri,
+)
 from sweeps.tracking.delivery import PARENT, ROLE
 from sweeps.tracking.names import metric_key
 
@@ -58,7 +66,9 @@ def best_from_mlflow(mlflow_uri: str, name: str, k: int = 10) -> pd.DataFrame:
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"MLflow at {show_uri(address.uri)} does not answer: {one_line(error)}") from error
+            fault = server_fault(address.uri) if address.database is None else None
+            why = fault or f"MLflow at {show_uri(address.uri)} does not answer: {one_line(error)}"
+            raise InputError(f"{why}; `restoration sweep best` asks the store instead") from error
     if len(metrics) > 1:
         runs = _front(runs, metrics, goals)[:k]
     return _frame(runs, metrics)
