@@ -156,8 +156,7 @@ class PatchExperts(Prior):
             for grid in self._chunks(x, pictures, _Grid(pictures, 0, 0, rows, columns, 1)):
                 responses = self._responses(x, grid, buffers)
                 if with_energy:
-                    per_patch = self.alphas @ self.expert.log_density(responses)
-                    energy[pictures] -= per_patch.reshape(pictures.stop - pictures.start, -1).sum(dim=1)
+                    energy[pictures] -= self._log_density(responses).reshape(len(energy[pictures]), -1).sum(dim=1)
                 if with_gradient:
                     self._add_gradient(responses, grid, gradient, buffers)
         return energy.div_(rows * columns), gradient.div_(rows * columns)
@@ -200,6 +199,13 @@ class PatchExperts(Prior):
         columns = _buffer(buffers, "patches", patches.shape, x).copy_(patches).reshape(self._flat.shape[1], -1)
         responses = _buffer(buffers, "responses", (len(self.bias), columns.shape[1]), x)
         return torch.addmm(self.bias[:, None], self._flat, columns, out=responses)
+
+    def _log_density(self, responses: Tensor) -> Tensor:
+        """Return ``sum_k alpha_k G(s_k)`` of each patch, a few filters at a time to stay in the cache."""
+        total = responses.new_zeros(responses.shape[1])
+        for block, alphas in zip(responses.split(_SCRATCH_ROWS), self.alphas.split(_SCRATCH_ROWS), strict=True):
+            total += alphas @ self.expert.log_density(block)
+        return total
 
     def _add_gradient(self, responses: Tensor, grid: _Grid, gradient: Tensor, buffers: dict[str, Tensor]) -> None:
         """Add the patches' gradients to the pictures they were cut from; overwrites ``responses``."""

@@ -1,0 +1,204 @@
+"""The prior library: trained priors under the hash of their recipes, trained once when first asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from restoration_core.errors import InputError, unknown
+from restoration_core.priors.blobs import from_blob, read_header, to_blob
+from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.photographs import Photographs, load_samples
+from restoration_core.priors.recipe import SAMPLES, Recipe
+from restoration_core.priors.training import Progress, TrainedPrior, TrainingReport, train_patch_experts
+
+ROOT_VARIABLE = "RESTORATION_PRIORS"
+_BUNDLED = Path(__file__).parent / "data"
+_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A prior of the library, read from its header alone.
+
+    Attributes:
+        key: hash of the recipe.
+        name: ``expert-size x size-experts``, for people; several priors may share it.
+        recipe: what it was made of.
+        report: how its training went.
+        description: one sentence.
+        bundled: it ships with the package.
+        path: its file.
+    """
+
+    key: str
+    name: str
+    recipe: Recipe
+    report: TrainingReport
+    description: str
+    bundled: bool
+    path: Path
+
+
+class PriorLibrary:
+    """Trained priors in a folder, and those that ship with the package.
+
+    Args:
+        root: the folder, made when something is written; by default the environment variable RESTORATION_PRIORS, else
+            ``deep-restoration/priors`` in the user's cache folder.
+    """
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.root = Path(root) if root is not None else _default_root()
+
+    @staticmethod
+    def key(recipe: Recipe) -> str:
+        """Return the name under which a prior of this recipe is kept."""
+        return recipe.key
+
+    def get(
+        self,
+        recipe: Recipe,
+        photographs: Callable[[], Photographs] | None = None,
+        progress: Progress | None = None,
+        description: str = "",
+    ) -> PatchExperts:
+        """Return the prior of ``recipe``: bundled, kept, or trained now and kept.
+
+        Two processes that ask for the same missing prior train it once: the second waits for the first.
+
+        Args:
+            recipe: what to return.
+            photographs: called for the pictures when they are needed; not needed for ``samples``.
+            progress: see :func:`train_patch_experts`.
+            description: one sentence kept with a prior that is trained now.
+
+        Raises:
+            InputError: the prior must be trained and its photographs are not given, or are others.
+        """
+        found = self._find_key(recipe.key)
+        if found is None:
+            with self._locked(recipe.key):
+                found = self._find_key(recipe.key)
+                if found is None:
+                    trained = train_patch_experts(recipe, _pictures(recipe, photographs).pictures, progress)
+                    self._write(recipe.key, to_blob(trained, description))
+                    return trained.prior
+        return self._read(found).prior
+
+    def load(self, name: str) -> PatchExperts:
+        """Return the prior with this key, the unique start of one, or this name (see :meth:`entry`)."""
+        return self._read(self.entry(name).path).prior
+
+    def trained(self, name: str) -> TrainedPrior:
+        """Return prior, recipe and report together."""
+        return self._read(self.entry(name).path)
+
+    def blob(self, name: str) -> bytes:
+        """Return the prior's file as bytes, to send elsewhere; :func:`from_blob` or :meth:`add` takes them there."""
+        return self.entry(name).path.read_bytes()
+
+    def add(self, blob: bytes) -> str:
+        """Keep a prior given as bytes, and return its key; a prior that is there already is left as it is."""
+        key = from_blob(blob).recipe.key
+        if self._find_key(key) is None:
+            self._write(key, blob)
+        return key
+
+    def entry(self, name: str) -> Entry:
+        """Return the entry with this key, the unique start of a key, or this name.
+
+        Raises:
+            InputError: none or several fit.
+        """
+        entries = self.list()
+        exact = [entry for entry in entries if entry.key == name]
+        matches = exact or [entry for entry in entries if name in (entry.name, entry.path.stem)]
+        if not matches and name:
+            matches = [entry for entry in entries if entry.key.startswith(name)]
+        if len(matches) > 1:
+            raise InputError(f"{name!r} fits several priors; valid: a key of {', '.join(e.key for e in matches)}")
+        if not matches:
+            raise InputError(unknown("prior", name, [valid for entry in entries for valid in (entry.name, entry.key)]))
+        return matches[0]
+
+    def list(self) -> tuple[Entry, ...]:
+        """Return all priors, bundled ones first, then by name; files that are no priors are passed over."""
+        entries: dict[str, Entry] = {}
+        for folder, bundled in ((_BUNDLED, True), (self.root, False)):
+            for path in sorted(folder.glob(f"*{_SUFFIX}")):
+                with contextlib.suppress(InputError):
+                    entry = _entry(path, bundled)
+                    entries.setdefault(entry.key, entry)
+        return tuple(sorted(entries.values(), key=lambda entry: (not entry.bundled, entry.name, entry.key)))
+
+    def find(self, expert: str, patch_size: int) -> tuple[Entry, ...]:
+        """Return the priors of one expert and patch size, bundled ones first."""
+        return tuple(e for e in self.list() if (e.recipe.expert, e.recipe.patch_size) == (expert, patch_size))
+
+    def _find_key(self, key: str) -> Path | None:
+        path = self.root / f"{key}{_SUFFIX}"
+        if path.is_file():
+            return path
+        bundled = (entry for entry in map(_bundled_entry, sorted(_BUNDLED.glob(f"*{_SUFFIX}"))))
+        return next((entry.path for entry in bundled if entry.key == key), None)
+
+    def _read(self, path: Path) -> TrainedPrior:
+        return from_blob(path.read_bytes(), str(path))
+
+    def _write(self, key: str, blob: bytes) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        aside = self.root / f"{key}.{os.getpid()}.part"
+        try:
+            aside.write_bytes(blob)
+            aside.replace(self.root / f"{key}{_SUFFIX}")
+        finally:
+            aside.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        """Hold the lock of one key; the system frees it when a process dies."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / f"{key}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _default_root() -> Path:
+    named = os.environ.get(ROOT_VARIABLE)
+    if named:
+        return Path(named)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "deep-restoration" / "priors"
+
+
+def _pictures(recipe: Recipe, photographs: Callable[[], Photographs] | None) -> Photographs:
+    if photographs is None:
+        if recipe.pictures != SAMPLES:
+            raise InputError(
+                f"prior {recipe.key} must be trained, on photographs {recipe.pictures[:19]} that were not given; valid:"
+                " train it first with `restoration prior train --images FOLDER`"
+            )
+        return load_samples(recipe.short_side)
+    given = photographs()
+    if given.identity != recipe.pictures:
+        raise InputError(f"photographs: {recipe.pictures} is needed by the recipe, but got {given.identity}")
+    return given
+
+
+def _entry(path: Path, bundled: bool) -> Entry:
+    with path.open("rb") as file:
+        head = file.read(8)
+        # A header is a few kilobytes; a file that claims more is damaged, and is not read to find that out.
+        head += file.read(min(int.from_bytes(head, "little"), 1 << 20))
+    recipe, report, description = read_header(head, str(path))
+    name = f"{recipe.expert}-{recipe.patch_size}x{recipe.patch_size}-{recipe.experts}"
+    return Entry(recipe.key, name, recipe, report, description, bundled, path)
+
+
+def _bundled_entry(path: Path) -> Entry:
+    return _entry(path, bundled=True)

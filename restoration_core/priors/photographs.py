@@ -1,0 +1,81 @@
+"""Photographs to train on: a folder or the sample pictures, resized, with a name that depends on their content only."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from restoration_core.errors import InputError, InputErrors
+from restoration_core.images import MAX_PIXELS, sample_names, sample_path
+from restoration_core.priors.recipe import SAMPLES
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+# What Pillow's decoders raise on damaged files.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Pictures of any sizes and what a recipe calls them.
+
+    Attributes:
+        identity: ``samples``, or ``sha256:`` and the hash over the sorted hashes of the files.
+        pictures: each ``(3, H, W)``, float32, RGB in [0, 1], in an order that depends on the content only.
+    """
+
+    identity: str
+    pictures: tuple[Tensor, ...]
+
+
+def load_folder(folder: Path, short_side: int | None) -> Photographs:
+    """Read all pictures that lie directly in ``folder``.
+
+    Args:
+        folder: holds JPEG, PNG, BMP, TIFF or WebP files; other files are passed over.
+        short_side: pixels of the shorter side after resizing (Lanczos, shape kept); no resizing when None.
+
+    Raises:
+        InputError: no such folder or no picture in it.
+        InputErrors: pictures that cannot be read, one line each.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; valid: a folder of photographs, or {SAMPLES!r}")
+    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
+    if not files:
+        raise InputError(f"{folder}: no picture in it; valid: files that end in {', '.join(SUFFIXES)}")
+    found: list[tuple[str, Tensor]] = []
+    faults: list[str] = []
+    for path in files:
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            found.append((digest, _read(path, short_side)))
+        except _DAMAGED as error:
+            faults.append(f"{path}: {' '.join(str(error).split())}; valid: a readable picture")
+    if faults:
+        raise InputErrors(faults)
+    found.sort(key=lambda pair: pair[0])
+    whole = hashlib.sha256("\n".join(digest for digest, _ in found).encode()).hexdigest()
+    return Photographs(f"sha256:{whole}", tuple(picture for _, picture in found))
+
+
+def load_samples(short_side: int | None) -> Photographs:
+    """Return the sample pictures that ship with the package, whole (not cut to squares)."""
+    return Photographs(SAMPLES, tuple(_read(sample_path(name), short_side) for name in sample_names()))
+
+
+def _read(path: Path, short_side: int | None) -> Tensor:
+    with Image.open(path) as opened:
+        if opened.width * opened.height > MAX_PIXELS:
+            raise InputError(f"{opened.width} x {opened.height} px is more than {MAX_PIXELS // 10**6} megapixels")
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    if short_side is not None:
+        scale = short_side / min(image.size)
+        size = (max(short_side, round(image.width * scale)), max(short_side, round(image.height * scale)))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255

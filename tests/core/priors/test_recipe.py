@@ -1,0 +1,85 @@
+"""Recipes: same content, same key; every field counts; bad values are all told."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from restoration_core.errors import InputErrors
+from restoration_core.priors.recipe import Recipe, default_recipe
+
+BASE = Recipe("logistic", 5, 20)
+OTHERS: dict[str, Any] = {
+    "expert": "student_t",
+    "patch_size": 6,
+    "experts": 21,
+    "pictures": "sha256:00",
+    "short_side": 161,
+    "whitening": "zca",
+    "dims": 70,
+    "sigma": 0.007,
+    "remove_dc": True,
+    "free_norms": True,
+    "patches": 100_001,
+    "iterations": 2001,
+    "batch": 257,
+    "learning_rate": 0.02,
+    "seed": 1,
+}
+
+
+def test_key_is_the_hash_of_canonical_json() -> None:
+    fields = {**dataclasses.asdict(BASE), "version": 1}
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    assert BASE.key == hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def test_every_field_changes_the_key() -> None:
+    assert set(OTHERS) == {field.name for field in dataclasses.fields(Recipe)}
+    keys = {dataclasses.replace(BASE, **{name: value}).key for name, value in OTHERS.items()}
+    assert len(keys | {BASE.key}) == len(OTHERS) + 1
+
+
+def test_json_goes_round() -> None:
+    recipe = dataclasses.replace(BASE, **OTHERS)
+    assert Recipe.from_mapping(json.loads(recipe.to_json())) == recipe
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(InputErrors) as caught:
+        Recipe("logistik", 1, 0, sigma=-1, whitening="none", learning_rate=0)
+    lines = "\n".join(caught.value.lines)
+    assert len(caught.value.lines) == 6
+    for part in (
+        "did you mean 'logistic'",
+        "unknown whitening 'none'",
+        "patch_size >= 2",
+        "experts >= 1",
+        "0 <= sigma",
+    ):
+        assert part in lines
+
+
+def test_unknown_and_missing_fields_are_refused() -> None:
+    with pytest.raises(InputErrors) as caught:
+        Recipe.from_mapping({"expert": "logistic", "patchsize": 3, "experts": 3, "version": 99})
+    assert caught.value.lines == (
+        "unknown recipe field 'patchsize'; did you mean 'patch_size'? valid: " + ", ".join(OTHERS),
+        "recipe: field 'patch_size' is missing",
+        "recipe version 99 is unknown; valid: 1",
+    )
+
+
+@pytest.mark.parametrize(("size", "experts"), [(3, 54), (5, 150), (12, 512)])
+def test_other_sizes_learn_from_the_samples(size: int, experts: int) -> None:
+    recipe = default_recipe("student_t", size)
+    assert (recipe.pictures, recipe.experts, recipe.patch_size) == ("samples", experts, size)
+
+
+def test_default_recipe_names_the_nearest_expert() -> None:
+    with pytest.raises(InputErrors, match="unknown expert 'ica'"):
+        default_recipe("ica", 5)
