@@ -33,5 +33,5 @@ def loss_curves(curves: pd.DataFrame, *, log_y: bool = True) -> go.Figure:
             hovertemplate="iteration %{x}<br>%{y:.4g}",
         )
     figure = styled(figure, height=HEIGHT_PX, x_title="iteration", y_title="loss")
-    figure.update_yaxes(**axis_type(log_y))
+    figure.update_yaxes(**axis_type(log_y, curves["value"]))
     return figure

@@ -70,7 +70,7 @@ def optimisation_history(
         x_title="trial number" if order == "number" else "order of finishing",
         y_title=escape_chart(label),
     )
-    figure.update_layout(yaxis=axis_type(log_y))
+    figure.update_layout(yaxis=axis_type(log_y, rows[column]))
     figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
     return figure
 

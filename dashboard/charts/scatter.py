@@ -73,8 +73,8 @@ def parameter_scatter(
         span = [-0.5, max(len(categories) - 0.5, 0.5)]
         figure.update_xaxes(tickvals=list(range(len(categories))), ticktext=ticks, range=span)
     else:
-        figure.update_xaxes(**axis_type(scale == "log"))
-    figure.update_yaxes(**axis_type(log_y))
+        figure.update_xaxes(**axis_type(scale == "log", places))
+    figure.update_yaxes(**axis_type(log_y, rows[column]))
     return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 TRIAL = "#5b8db8"
@@ -13,7 +14,12 @@ PRUNED = "#b8bfc8"
 INK = "#1d2733"
 FONT = '"Source Sans", "Source Sans 3", sans-serif'
 GRID = "#e6ebf0"
+_TWO_DECADES = 100.0
 BASELINES = ("#3d7a4e", "#8a5a9e", "#a87b1f", "#3a6f7d", "#7d4f3a")
+CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "select2d", "lasso2d"],
+}
 SERIES = ("#2f5d8a", "#c8553d", "#3d7a4e", "#a87b1f", "#8a5a9e", "#3a6f7d", "#7d4f3a", "#5c6670")
 
 
@@ -36,9 +42,14 @@ def styled(figure: go.Figure, *, height: int, x_title: str, y_title: str, legend
     return figure
 
 
-def axis_type(log: bool) -> dict[str, Any]:
-    """Return the settings of a logarithmic axis (ticks at 1, 2, 5) or a linear one."""
-    return {"type": "log", "dtick": "D2"} if log else {"type": "linear"}
+def axis_type(log: bool, values: pd.Series) -> dict[str, Any]:
+    """Return the settings of a linear axis, or of a logarithmic one: ticks at 1, 2, 5, over two decades at 1 only."""
+    if not log:
+        return {"type": "linear"}
+    shown = pd.to_numeric(values, errors="coerce")
+    shown = shown[shown > 0]
+    wide = bool(len(shown) and shown.max() > _TWO_DECADES * shown.min())
+    return {"type": "log", "dtick": 1 if wide else "D2"}
 
 
 def baseline_colour(position: int) -> str:

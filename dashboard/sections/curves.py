@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.charts import loss_curves
+from dashboard.charts.style import CONFIG
 from dashboard.text import escape_markdown
 from sweeps.store import TrialView
 
@@ -28,6 +29,6 @@ def curves_section(trial: TrialView) -> None:
                     loss_curves(trial.curves[trial.curves["image"] == image], log_y=log_y),
                     key=f"curves {image}",
                     theme=None,
-                    config={"displaylogo": False},
+                    config=CONFIG,
                     alt=f"Losses over iterations for {image}",
                 )

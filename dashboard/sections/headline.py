@@ -72,7 +72,9 @@ def _best_metric(trials: pd.DataFrame, column: str, label: str, goal: Goal) -> N
     st.metric(
         f"Best {escape_markdown(label)}",
         number(found[column]),
-        delta=None if change is None or reference is None else f"{change} against {reference['baseline']}",
+        delta=None
+        if change is None or reference is None
+        else f"{change} against {escape_markdown(reference['baseline'])}",
         delta_color="inverse" if goal == "minimize" else "normal",
         width="content",
         help=f"Trial {int(found['number'])}, the best the search found, against the best baseline.",

@@ -30,8 +30,8 @@ def neighbour_links(trials: pd.DataFrame, current: int, column: str, goal: Goal)
 
 
 def _button(key: str, label: str, icon: str, number: int | None) -> None:
-    # Not a page_link: to the page one is on, it leaves the address as it was, and a reload would go back.
+    # Not a page_link: to the page one is on, it leaves the address as it was, and a reload would go back. Only this
+    # parameter is touched: those bound to widgets (scale, step) are the widgets' own, and go along.
     if st.button(label, icon=icon, key=f"go_{key}", disabled=number is None):
-        kept = {name: st.query_params.get_all(name) for name in st.query_params if name not in {"trial", "step"}}
-        st.query_params.from_dict({**kept, "trial": str(number)})
+        st.query_params["trial"] = str(number)
         st.rerun()

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard.charts import optimisation_history, parameter_scatter, pareto_scatter
 from dashboard.charts.frames import Goal, finished
+from dashboard.charts.style import CONFIG
 from dashboard.links import open_trial
 from dashboard.parameters import PREFIX, parameter_names, parameter_scale
 from dashboard.text import escape_markdown
@@ -97,7 +98,7 @@ def _parameters(sweep: SweepView, trials: pd.DataFrame, shown: Shown, log_y: boo
 def _chart(sweep: str, figure: go.Figure, key: str, alt: str) -> None:
     """Draw a figure whose points open their trial."""
     event: Any = st.plotly_chart(
-        figure, key=key, theme=None, on_select="rerun", selection_mode="points", config={"displaylogo": False}, alt=alt
+        figure, key=key, theme=None, on_select="rerun", selection_mode="points", config=CONFIG, alt=alt
     )
     for point in event["selection"]["points"]:
         data = point.get("customdata")
