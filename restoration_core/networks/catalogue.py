@@ -78,7 +78,7 @@ def outline_network(name: str) -> Classifier:
         InputError: for an unknown name.
     """
     if name in _torchvision_names():
-        with WithoutDrawing():
+        with seeded(0), WithoutDrawing():
             return _cut_open(name, _build(name), _default_of(name))
     return open_network(name, "random")
 
@@ -114,7 +114,7 @@ def _open_torchvision(name: str, weights: str, seed: int) -> Classifier:
     else:
         where = f"imagenet weights of {name}"
         state = dict(download_state_dict(chosen.url, name))
-    with WithoutDrawing():
+    with seeded(0), WithoutDrawing():
         module = _build(name)
     load_into(module, _without_auxiliaries(module, state), where)
     return _cut_open(name, module, chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,12 +67,12 @@ def _pair(value: int | Sequence[int]) -> Pair:
     return items[0], items[-1]
 
 
-def _merge(inputs: Iterable[Geometry], output: Tensor) -> Geometry:
+def _merge(known: Sequence[Geometry], inputs: Sequence[Tensor], output: Tensor) -> Geometry:
     """Geometry behind sums, products, concatenations and everything else that keeps positions apart."""
-    known = list(inputs)
     widest = max(known, key=lambda g: g.positions[0] * g.positions[1])
     field = max(g.receptive_field[0] for g in known), max(g.receptive_field[1] for g in known)
-    positions = (output.shape[2], output.shape[3]) if output.ndim == 4 else widest.positions
+    maps = any(tensor.ndim == 4 and tuple(tensor.shape[2:]) == widest.positions for tensor in inputs)
+    positions = (output.shape[2], output.shape[3]) if maps and output.ndim == 4 else widest.positions
     return Geometry(field, widest.stride, positions)
 
 
@@ -126,5 +126,5 @@ class GeometryMode(TorchDispatchMode):
             return first.everything()
         if operation in _PRODUCTS and args[_PRODUCTS[operation]].shape[0] == 1:
             return first.everything()  # one row for the one picture: its positions are flattened into the features
-        merged = _merge(known, output)
+        merged = _merge(known, inputs, output)
         return merged.attended() if operation in _ATTENTION else merged
