@@ -21,6 +21,7 @@ from sweeps.spec_models import (
     ResourcesSpec,
     SaveSpec,
     SweepSpec,
+    valid_name,
 )
 from sweeps.yaml_loader import Document, YamlPath, load_yaml, parse_yaml
 
@@ -35,6 +36,7 @@ __all__ = [
     "ResourcesSpec",
     "SaveSpec",
     "SweepSpec",
+    "check_name",
     "load_spec",
     "parse_spec",
 ]
@@ -65,6 +67,18 @@ def load_spec(path: str | Path, check: bool = True) -> SweepSpec:
         InputError: the file cannot be read as YAML at all.
     """
     return _read(load_yaml(path), Path(path).stem, check)
+
+
+def check_name(name: str) -> None:
+    """Check the name of a sweep.
+
+    Raises:
+        InputError: it is empty, too long, or has characters that would need quoting.
+    """
+    try:
+        valid_name(name)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def parse_spec(text: str, source: str = "<text>", check: bool = True) -> SweepSpec:

@@ -32,7 +32,8 @@ def _one_of(kind: str, valid: tuple[str, ...]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _valid_name(name: str) -> str:
+def valid_name(name: str) -> str:
+    """Return the name of a sweep; ValueError with the rule when it is not valid."""
     if not _NAME.match(name):
         raise ValueError(f"name must be 1 to 100 letters, digits, '.', '_' or '-', but got {name!r}")
     return name
@@ -159,7 +160,7 @@ class SweepSpec(_Section):
         yaml_text: the file as its author wrote it; not part of the dump.
     """
 
-    name: Annotated[str, AfterValidator(_valid_name)]
+    name: Annotated[str, AfterValidator(valid_name)]
     network: NetworkSpec = Field(default_factory=NetworkSpec, validate_default=True)
     images: Annotated[list[str], BeforeValidator(_listed)] = Field(min_length=1)
     image_size: int = Field(default=64, ge=16, le=MAX_SIDE)

@@ -31,9 +31,11 @@ _NO_VERDICT = click.option(
 @address_options
 def run(file: str, runner: str, name: str | None, no_verdict: bool, addresses: Addresses) -> None:
     """Run the sweep in FILE to its end and print the best trials."""
-    from sweeps.spec import load_spec
+    from sweeps.spec import check_name, load_spec
 
     spec = load_spec(file)
+    if name is not None:
+        check_name(name)
     from sweeps.launch import start
 
     sweep_name = name or spec.name

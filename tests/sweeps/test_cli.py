@@ -103,6 +103,12 @@ def test_what_cannot_be_had_is_an_input_error_of_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_name_given_on_the_command_line_obeys_the_same_rule(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    with pytest.raises(InputError, match="name must be 1 to 100 letters"):
+        CliRunner().invoke(sweep, ["run", str(tmp_path / "tiny.yaml"), "--name", "a b"], catch_exceptions=False)
+
+
 def test_unknown_runner_is_refused_with_the_valid_ones() -> None:
     result = CliRunner().invoke(sweep, ["run", "x.yaml", "--runner", "slurm"])
     assert result.exit_code == 2
