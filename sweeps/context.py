@@ -94,10 +94,13 @@ def held_out_layers(classifier: Classifier, matched: Iterable[str], size: int) -
     of this size from the deepest; fewer where there is none.
     """
     depths = sorted(classifier.depth(layer) for layer in matched)
-    fitting = [layer for layer in classifier.layers if _fits(classifier, layer, size)]
-    before = [layer for layer in fitting if classifier.depth(layer) < depths[0]]
-    behind = [layer for layer in fitting if classifier.depth(layer) > depths[-1]]
-    return tuple(layers[len(layers) // 2] for layers in (before, behind) if layers)
+    native = classifier.native_size
+    # Layers without a spatial extent take one size only; asking the others one by one costs forward passes.
+    maps = [layer for layer in classifier.layers if size == native or len(classifier.shape(layer, native)) == 3]
+    before = [layer for layer in maps if classifier.depth(layer) < depths[0]]
+    behind = [layer for layer in maps if classifier.depth(layer) > depths[-1]]
+    chosen = [layers[len(layers) // 2] for layers in (before, behind) if layers]
+    return tuple(layer for layer in chosen if _fits(classifier, layer, size))
 
 
 def _fits(classifier: Classifier, layer: str, size: int) -> bool:

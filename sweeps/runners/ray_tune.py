@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune import Callback, RunConfig, Trainable, TuneConfig, Tuner
+from ray.tune import Callback, CheckpointConfig, RunConfig, Trainable, TuneConfig, Tuner
 
 from sweeps.context import PackContext
 from sweeps.pack import PackSummary, run_pack
@@ -32,6 +32,7 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the sweep as a KeyboardInterrupt
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the store is the truth, Tune's snapshots are of no use
     "TUNE_WARN_THRESHOLD_S": "60",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the newer output engine prints tables at any verbosity
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -128,7 +129,13 @@ def run(job: Job, progress: Progress) -> RunReport:
                     reuse_actors=True,
                     trial_dirname_creator=lambda trial: trial.trial_id,
                 ),
-                run_config=RunConfig(name="packs", storage_path=folder, verbose=0, callbacks=[watcher]),
+                run_config=RunConfig(
+                    name="packs",
+                    storage_path=folder,
+                    verbose=0,
+                    callbacks=[watcher],
+                    checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+                ),
             ).fit()
             last = coordinator.progress()
             progress(last)
