@@ -20,7 +20,7 @@ from optuna.distributions import (
 )
 
 from restoration_core.errors import InputError
-from sweeps.parameters import ENABLED, GROUPS, PRESET, Parameter, group_of
+from sweeps.parameters import ENABLED, PRESET, Parameter, group_of
 from sweeps.spec_models import SweepSpec
 
 MAX_GRID = 1_000_000
@@ -241,11 +241,6 @@ def _active(name: str, chosen: Mapping[str, Any]) -> bool:
     """Whether a parameter exists in a trial, given the switches chosen so far."""
     group = group_of(name)
     return group is None or name == f"{group}.{ENABLED}" or chosen.get(f"{group}.{ENABLED}", True) is not False
-
-
-def disabled_groups(parameters: Mapping[str, Any]) -> set[str]:
-    """Return the groups that a trial's parameters switch off."""
-    return {group for group in GROUPS if parameters.get(f"{group}.{ENABLED}") is False}
 
 
 def _contains(item: BaseDistribution, value: Any) -> bool:
