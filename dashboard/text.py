@@ -15,7 +15,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$&^=])")
 
 
 def escape_markdown(value: object) -> str:
-    """Return stored text so that Markdown shows it letter by letter, on one line."""
+    """Return stored text so that Markdown shows it letter by letter, on one line; a bare URL may link to itself."""
     return _MARKDOWN.sub(r"\\\1", " ".join(str(value).split()))
 
 

@@ -13,8 +13,8 @@ from dashboard.text import duration, escape_markdown, moment, number
 from sweeps.store import SweepView
 
 
-def advantage(best: float, baseline: float, goal: Goal) -> str | None:
-    """Return how much better ``best`` is than ``baseline`` in per cent, e.g. ``-24 %``; None when it has no scale."""
+def advantage(best: float, baseline: float) -> str | None:
+    """Return how far ``best`` is from ``baseline`` in per cent of it, e.g. ``-24 %``; None when that is zero."""
     if baseline == 0.0:
         return None
     percent = 100.0 * (best - baseline) / abs(baseline)
@@ -68,13 +68,15 @@ def _best_metric(trials: pd.DataFrame, column: str, label: str, goal: Goal) -> N
         value = number(best[column]) if best is not None else number(None)
         st.metric(f"Best {escape_markdown(label)}", value, width="content")
         return
-    change = None if reference is None else advantage(float(found[column]), float(reference[column]), goal)
+    delta = None
+    if reference is not None:
+        change = advantage(float(found[column]), float(reference[column]))
+        # Markdown, as labels are.
+        delta = change and f"{change} against {escape_markdown(reference['baseline'])}"
     st.metric(
         f"Best {escape_markdown(label)}",
         number(found[column]),
-        delta=None
-        if change is None or reference is None
-        else f"{change} against {escape_markdown(reference['baseline'])}",
+        delta=delta,
         delta_color="inverse" if goal == "minimize" else "normal",
         width="content",
         help=f"Trial {int(found['number'])}, the best the search found, against the best baseline.",
