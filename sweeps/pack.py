@@ -176,7 +176,8 @@ class _Pack:
             if values and not live.results:
                 mean = sum(item.losses[OBJECTIVE] for item in values) / len(values)
                 reports.append(Report(number, live.assignment.token, min(item.iteration for item in values), mean))
-        for number in self._coordinator.report(reports) if reports else ():
+        stop = self._coordinator.report(reports) if reports else []
+        for number in set(stop) & set(self._live):
             self._leave(self._live.pop(number))
 
     # Into and out of the batch

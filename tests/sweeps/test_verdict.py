@@ -1,0 +1,82 @@
+"""The verdict: paired by picture, on pictures that were not searched, in words that say how sure it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sweeps.launch import start
+from sweeps.verdict import METRICS, bootstrap_interval, compare, in_words
+from tests.sweeps.sweeps_in_store import make_spec, store
+
+
+def test_the_interval_agrees_with_scipys_bootstrap() -> None:
+    differences = np.random.default_rng(0).normal(0.5, 1.0, size=40)
+    reference = stats.bootstrap(
+        (differences,), np.mean, method="percentile", n_resamples=10_000, rng=np.random.default_rng(1)
+    ).confidence_interval
+    low, high = bootstrap_interval(differences, 3)
+    assert low == pytest.approx(reference.low, abs=0.03)
+    assert high == pytest.approx(reference.high, abs=0.03)
+    assert bootstrap_interval(np.full(5, 0.25), 0) == (0.25, 0.25)
+
+
+def test_differences_are_paired_and_counted_in_the_direction_of_each_metric() -> None:
+    winner = {name: np.array([[3.0, 1.0], [5.0, 5.0], [1.0, 1.0]]) for name in METRICS}
+    rival = {name: np.array([[1.0, 1.0], [6.0, 6.0], [0.0, 0.0]]) for name in METRICS}
+    found = compare(winner, rival, ["a", "b", "c"], seed=0)
+    assert found["psnr"]["difference"] == pytest.approx(1 / 3)
+    assert found["psnr"]["better_on"] == 2
+    assert found["image_mse"]["better_on"] == 1
+    assert found["psnr"]["by_picture"]["a"] == {"winner": 2.0, "baseline": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("difference", "interval", "better", "count", "sentence"),
+    [
+        (0.8, [0.5, 1.1], 3, 3, "the winner beats mv2016 by 0.80 dB, is better on 3 of 3 pictures (95 % interval +0.50 "
+         "to +1.10 dB; with so few pictures only a hint)"),
+        (-0.2, [-0.5, 0.1], 5, 12, "the winner loses to mv2016 by 0.20 dB, is better on 5 of 12 pictures (95 % interval "
+         "-0.50 to +0.10 dB; which holds 0: no clear difference)"),
+        (0.4, [0.1, 0.9], 11, 12, "the winner beats mv2016 by 0.40 dB, is better on 11 of 12 pictures (95 % interval "
+         "+0.10 to +0.90 dB; which leaves out 0)"),
+    ],
+)  # fmt: skip
+def test_the_sentence_says_by_how_much_and_how_sure(
+    difference: float, interval: list[float], better: int, count: int, sentence: str
+) -> None:
+    found = {"psnr": {"difference": difference, "interval": interval, "better_on": better, "pictures": count}}
+    assert in_words("the winner", "mv2016", found) == sentence
+
+
+def test_a_sweep_ends_with_its_winner_judged_on_pictures_that_were_not_searched(tmp_path: Path) -> None:
+    spec = make_spec(
+        images=["sample:coffee"],
+        validate_on=["sample:rocket", "sample:chelsea"],
+        baselines=["none", "mv2016"],
+        budget={"iterations": 40},
+        method={"sampler": "random", "trials": 4, "seed": 0},
+    )
+    outcome = start(spec, runner="inprocess", store_url=store(tmp_path), mlflow_uri=None)
+    verdict = outcome.verdict
+    assert verdict is not None
+    assert verdict["pictures"] == ["sample:rocket", "sample:chelsea"]
+    assert verdict["winner"] == outcome.progress["best_number"]
+    expected = {"none", "mv2016"} if verdict["winner"] > 1 else {("none", "mv2016")[1 - verdict["winner"]]}
+    assert set(verdict["comparisons"]) == expected
+    for found in verdict["comparisons"].values():
+        psnr = found["psnr"]
+        means = [np.mean([row[who] for row in psnr["by_picture"].values()]) for who in ("winner", "baseline")]
+        assert psnr["winner"] - psnr["baseline"] == pytest.approx(psnr["difference"])
+        assert means == pytest.approx([psnr["winner"], psnr["baseline"]])
+        assert psnr["interval"][0] <= psnr["difference"] <= psnr["interval"][1]
+
+
+def test_without_validation_pictures_it_says_so(tmp_path: Path) -> None:
+    spec = make_spec(method={"sampler": "random", "trials": 1})
+    outcome = start(spec, runner="inprocess", store_url=store(tmp_path), mlflow_uri=None)
+    assert outcome.verdict is not None
+    assert outcome.verdict["summary"] == "no verdict: the spec names no pictures under validate_on"
