@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,12 @@ def differences(verdict: Mapping[str, Any], metric: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def sentences(summary: str) -> list[str]:
+    """Return the summary's sentences, one a baseline: parts between semicolons outside parentheses."""
+    parts = re.split(r";\s(?![^(]*\))", summary)
+    return [part[:1].upper() + part[1:] for part in parts if part.strip()]
+
+
 def verdict_section(verdict: Mapping[str, Any] | None, running: bool) -> None:
     """Draw the verdict, or when it comes."""
     if verdict is None:
@@ -57,9 +64,8 @@ def verdict_section(verdict: Mapping[str, Any] | None, running: bool) -> None:
             st.caption("The verdict comes at the end: the winner against the baselines, on pictures not searched on.")
         return
     st.subheader("Verdict", anchor="verdict")
-    for sentence in str(verdict.get("summary", "")).split("; "):
-        if sentence:
-            st.markdown(f":material/gavel: {escape_markdown(sentence[:1].upper() + sentence[1:])}")
+    for sentence in sentences(str(verdict.get("summary", ""))):
+        st.markdown(f":material/gavel: {escape_markdown(sentence)}")
     metrics = metrics_compared(verdict)
     if not metrics:
         return

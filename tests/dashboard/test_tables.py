@@ -3,7 +3,7 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from dashboard.sections.verdict import by_picture, differences, metrics_compared
+from dashboard.sections.verdict import by_picture, differences, metrics_compared, sentences
 from dashboard.tables import metrics_by_picture, parameter_table, sweeps_table, trials_columns
 from sweeps.store import open_reader
 from tests.dashboard.filling import VERDICT, fill_demo, store_at
@@ -60,3 +60,9 @@ def test_a_verdict_sets_the_winner_beside_each_baseline_picture_by_picture():
 
 def test_a_verdict_without_comparisons_has_no_tables():
     assert metrics_compared({"summary": "no verdict: the spec names no baselines"}) == []
+
+
+def test_a_verdict_reads_as_one_sentence_a_baseline():
+    summary = "the winner beats a (1; few); the winner loses to b (2; few)"
+    assert sentences(summary) == ["The winner beats a (1; few)", "The winner loses to b (2; few)"]
+    assert sentences("") == []
