@@ -20,28 +20,6 @@ CIFAR_LAYERS = [
     *("conv3/lin", "conv3/relu", "conv4/lin", "conv4/relu", "conv5/lin", "conv5/relu", "pool5"),
     *("fc6/lin", "fc6/relu", "fc7/lin", "fc7/relu", "fc8/lin", "softmax"),
 ]
-    "conv1/lin",
-    "conv1/relu",
-    "lrn1",
-    "pool1",
-    "conv2/lin",
-    "conv2/relu",
-    "lrn2",
-    "pool2",
-    "conv3/lin",
-    "conv3/relu",
-    "conv4/lin",
-    "conv4/relu",
-    "conv5/lin",
-    "conv5/relu",
-    "pool5",
-    "fc6/lin",
-    "fc6/relu",
-    "fc7/lin",
-    "fc7/relu",
-    "fc8/lin",
-    "softmax",
-]
 
 
 def test_the_bundled_network_has_alexnets_layers_and_the_accuracy_in_its_header() -> None:
