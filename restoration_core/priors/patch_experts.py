@@ -13,8 +13,8 @@ from restoration_core.priors.experts import Expert
 from restoration_core.priors.prior import Prior
 
 # Memory of the patches worked on at once: on a CPU small enough for caches and large enough for the matrix product to
-# run at full speed (measured flat from 6 to 16 MiB); an accelerator wants more work in a launch.
-_CPU_CHUNK_BYTES = 8 << 20
+# run at full speed (measured: flat from 3 to 8 MiB); an accelerator wants more work in a launch.
+_CPU_CHUNK_BYTES = 6 << 20
 _ACCELERATOR_CHUNK_BYTES = 256 << 20
 _SCRATCH_ROWS = 32
 
@@ -73,9 +73,11 @@ class PatchExperts(Prior):
         self.bias = bias
         self.expert = expert
         self.patch_stride = patch_stride
-        self._flat = filters.reshape(count, -1).contiguous()
+        flat = filters.reshape(count, -1)
+        # The bias is one more column, met by a row of ones: adding it apart would be one more pass over the responses.
+        self._forward = torch.cat([flat, bias[:, None]], dim=1)
         # The back-projection carries alpha and the expert's constant, so that no pass over the responses is needed.
-        self._back = (self._flat * (alphas * expert.influence_gain)[:, None]).T.contiguous()
+        self._back = (flat * (alphas * expert.influence_gain)[:, None]).T.contiguous()
 
     @property
     def patch_size(self) -> int:
@@ -179,7 +181,7 @@ class PatchExperts(Prior):
 
     def _chunk_patches(self, x: Tensor) -> int:
         budget = _CPU_CHUNK_BYTES if x.device.type == "cpu" else _ACCELERATOR_CHUNK_BYTES
-        return max(1, budget // ((len(self.alphas) + self._flat.shape[1]) * x.element_size()))
+        return max(1, budget // (sum(self._forward.shape) * x.element_size()))
 
     def _chunks(self, x: Tensor, pictures: slice, grid: _Grid) -> Iterator[_Grid]:
         """Split a grid into bands of whole rows of patches, as even as can be."""
@@ -196,9 +198,11 @@ class PatchExperts(Prior):
         window = x.detach()[grid.pictures, :, grid.top : grid.top + height, grid.left : grid.left + width]
         # (B, C, rows, columns, size, size) -> (C, size, size, B, rows, columns): whole rows of pixels are copied.
         patches = window.unfold(2, size, stride).unfold(3, size, stride).permute(1, 4, 5, 0, 2, 3)
-        columns = _buffer(buffers, "patches", patches.shape, x).copy_(patches).reshape(self._flat.shape[1], -1)
-        responses = _buffer(buffers, "responses", (len(self.bias), columns.shape[1]), x)
-        return torch.addmm(self.bias[:, None], self._flat, columns, out=responses)
+        count, dims = patches[0, 0, 0].numel(), len(self._back)
+        columns = _buffer(buffers, "patches", (dims + 1, count), x)
+        columns[:dims].view(patches.shape).copy_(patches)
+        columns[dims] = 1.0
+        return torch.mm(self._forward, columns, out=_buffer(buffers, "responses", (len(self.alphas), count), x))
 
     def _log_density(self, responses: Tensor) -> Tensor:
         """Return ``sum_k alpha_k G(s_k)`` of each patch, a few filters at a time to stay in the cache."""
