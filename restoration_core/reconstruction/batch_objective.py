@@ -11,6 +11,7 @@ from torch import Tensor
 from restoration_core.networks.classifier import Classifier
 from restoration_core.priors.prior import Prior
 from restoration_core.reconstruction.problem import FEATURE_LOSS, OBJECTIVE, Problem
+from restoration_core.reconstruction.windows import cached_chunks
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,6 @@ class BatchObjective:
             | {term.layer for term in self._energies if term.layer is not None},
             key=classifier.depth,
         )
-        self._prior_gradient = torch.empty(0)
 
     def _group_matches(self) -> list[_Match]:
         found: dict[str, list[tuple[int, Tensor, float]]] = {}
@@ -151,17 +151,21 @@ class BatchObjective:
     def _add_prior_gradient(
         self, term: _Energy, x: Tensor, out: Tensor, patch_offsets: Sequence[dict[str, Tensor]]
     ) -> None:
-        picked = _pick(x, term.index)
+        corners = None
         if getattr(term.prior, "patch_stride", 1) > 1:
-            corners = [patch_offsets[place][name] for place, name in zip(term.places, term.names, strict=True)]
-            gradient = term.prior.gradient_at(picked, torch.stack(corners))  # type: ignore[attr-defined]
-        else:
-            gradient = term.prior.gradient(picked)
-        gradient.mul_(term.weights.reshape(-1, 1, 1, 1))
-        if term.index is None:
-            out.add_(gradient)
-        else:
-            out.index_add_(0, term.index, gradient)
+            drawn = [patch_offsets[place][name] for place, name in zip(term.places, term.names, strict=True)]
+            corners = torch.stack(drawn)
+        picked = _pick(x, term.index)
+        for chunk in cached_chunks(picked):
+            if corners is None:
+                gradient = term.prior.gradient(picked[chunk])
+            else:
+                gradient = term.prior.gradient_at(picked[chunk], corners[chunk])  # type: ignore[attr-defined]
+            gradient.mul_(term.weights[chunk].reshape(-1, 1, 1, 1))
+            if term.index is None:
+                out[chunk].add_(gradient)
+            else:
+                out.index_add_(0, term.index[chunk], gradient)
 
     def losses(self, x: Tensor) -> list[dict[str, float]]:
         """Return for each row ``objective``, ``feature_loss`` and each term's unweighted energy by name.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from restoration_core.priors.isotropic_range import project_to_bound
 from restoration_core.reconstruction.rows import Row, upsample
-from restoration_core.reconstruction.windows import Offset, read_windows, write_windows
+from restoration_core.reconstruction.windows import Offset, cached_chunks, read_windows, write_windows
 
 
 def group_key(row: Row) -> tuple[Hashable, ...]:
@@ -44,16 +44,21 @@ class VariableGroup:
             self.variable[place, :, :height, :width] = row.variable
             for packed, own in zip(self._states, row.states, strict=True):
                 packed[place, :, :height, :width] = own
-        self._gradient = like.new_zeros((len(rows), 3, self._canvas, self._canvas))
-        self._bounds = self._make_bounds()
+        # A coarse stage pulls the gradient back through one interpolation of all rows.
+        whole = [slice(0, len(rows))]
+        self._chunks = whole if side != self._canvas else cached_chunks(self.variable)
+        widest = max(chunk.stop - chunk.start for chunk in self._chunks)
+        self._gradient = like.new_zeros((widest, 3, self._canvas, self._canvas))
+        self._bounds = [self._make_bounds(chunk) for chunk in self._chunks]
         self._leaf: Tensor | None = None
         self._full: Tensor | None = None
         self._coefficients: Tensor = torch.empty(0)
 
-    def _make_bounds(self) -> tuple[list[int], Tensor] | None:
-        bounded = [place for place, row in enumerate(self.rows) if row.problem.bound is not None]
-        values = [row.problem.bound for row in self.rows if row.problem.bound is not None]
-        return (bounded, self.variable.new_tensor(values).reshape(-1, 1, 1, 1)) if bounded else None
+    def _make_bounds(self, chunk: slice) -> tuple[list[int], Tensor] | None:
+        bounds = [row.problem.bound for row in self.rows[chunk]]
+        places = [place for place, bound in enumerate(bounds) if bound is not None]
+        values = [bound for bound in bounds if bound is not None]
+        return (places, self.variable.new_tensor(values).reshape(-1, 1, 1, 1)) if places else None
 
     def release(self) -> None:
         """Give every row its own variable and state back."""
@@ -99,18 +104,20 @@ class VariableGroup:
             gradient: with respect to the windows, ``(B, 3, H, W)``.
             offsets: those of :meth:`read`.
         """
-        pulled = write_windows(gradient, offsets, self._gradient)
-        if self._leaf is not None and self._full is not None:  # the adjoint of the interpolation
-            (pulled,) = torch.autograd.grad(self._full, self._leaf, pulled)
-            self._leaf = self._full = None
-        self._rule.step(self.variable, pulled, self._states, self._coefficients[index].unbind(0))
-        self._project()
+        coefficients = self._coefficients[index]
+        for chunk, bounds in zip(self._chunks, self._bounds, strict=True):
+            variable = self.variable[chunk]
+            pulled = write_windows(gradient[chunk], offsets[chunk], self._gradient[: len(variable)])
+            if self._leaf is not None and self._full is not None:  # the adjoint of the interpolation
+                (pulled,) = torch.autograd.grad(self._full, self._leaf, pulled)
+                self._leaf = self._full = None
+            states = [state[chunk] for state in self._states]
+            self._rule.step(variable, pulled, states, coefficients[:, chunk].unbind(0))
+            if bounds is not None:
+                self._project(variable, *bounds)
 
-    def _project(self) -> None:
-        if self._bounds is None:
-            return
-        places, bounds = self._bounds
-        if len(places) == len(self.rows):
-            project_to_bound(self.variable, bounds, self._mean)
+    def _project(self, variable: Tensor, places: list[int], bounds: Tensor) -> None:
+        if len(places) == len(variable):
+            project_to_bound(variable, bounds, self._mean)
         else:  # rows without a bound stay untouched to the last bit
-            self.variable[places] = project_to_bound(self.variable[places], bounds, self._mean)
+            variable[places] = project_to_bound(variable[places], bounds, self._mean)

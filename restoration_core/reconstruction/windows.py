@@ -9,6 +9,16 @@ from torch import Tensor
 
 Offset = tuple[int, int]
 
+_CACHED_VALUES = 2**18
+"""Values of a picture tensor that stay in a processor's cache over several passes."""
+
+
+def cached_chunks(x: Tensor) -> list[slice]:
+    """Return slices of rows small enough to stay in a CPU's cache; all rows at once on other devices."""
+    rows = len(x)
+    size = max(1, _CACHED_VALUES // max(1, x[0].numel())) if x.device.type == "cpu" else rows
+    return [slice(low, min(low + size, rows)) for low in range(0, rows, size)]
+
 
 def read_windows(canvas: Tensor, offsets: Sequence[Offset], out: Tensor) -> Tensor:
     """Copy row b's window with its top left corner at ``offsets[b]`` into ``out[b]``.

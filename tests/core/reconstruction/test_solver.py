@@ -14,7 +14,17 @@ from restoration_core.objectives import feature_targets, make_problem, mv2016, n
 from restoration_core.priors.alpha_norm import AlphaNorm
 from restoration_core.priors.isotropic_range import IsotropicRange
 from restoration_core.priors.total_variation import TotalVariation
-from restoration_core.reconstruction import BatchSolver, FeatureMatch, Problem, Result, Schedule, Status, Term, solve
+from restoration_core.reconstruction import (
+    BatchSolver,
+    FeatureMatch,
+    Problem,
+    Result,
+    Schedule,
+    Status,
+    Term,
+    solve,
+    windows,
+)
 
 SIZE = 24
 
@@ -118,6 +128,16 @@ def test_a_padded_single_row_replays_a_batch_of_five_to_the_last_bit(
     together = solve(classifier, problems, SIZE)
     for batch, one in zip(together, problems, strict=True):
         assert torch.equal(batch.image, solve(classifier, [one], SIZE)[0].image)
+
+
+def test_working_through_the_rows_in_cache_sized_pieces_changes_no_bit(
+    classifier: Classifier, photographs: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = varied_problems(classifier, photographs, 8)
+    whole = solve(classifier, problems, SIZE)
+    monkeypatch.setattr(windows, "_CACHED_VALUES", 2 * 3 * SIZE**2)
+    pieces = solve(classifier, problems, SIZE)
+    assert largest_difference(whole, pieces) == 0
 
 
 def test_a_row_added_later_is_the_same_as_from_the_start(classifier: Classifier, photographs: Tensor) -> None:
