@@ -50,7 +50,7 @@ class Prior(abc.ABC):
 
         For priors on feature maps, where the gradient goes on to the image through the network.
         """
-        energy: Tensor = _ClosedForm.apply(x, self)  # type: ignore[no-untyped-call]
+        energy: Tensor = _ClosedForm.apply(x, self)
         return energy
 
 
