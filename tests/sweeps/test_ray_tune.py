@@ -57,7 +57,7 @@ def called(pid: int) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["PackTrainable", "CoordinatorActor"])
+@pytest.mark.parametrize("victim", ["Trainable", "CoordinatorActor"])
 def test_a_killed_actor_costs_attempts_but_no_trial(tmp_path: Path, victim: str) -> None:
     killed: list[int] = []
 
@@ -69,7 +69,7 @@ def test_a_killed_actor_costs_attempts_but_no_trial(tmp_path: Path, victim: str)
                 os.kill(pids[0], signal.SIGKILL)
 
     spec = make_spec(
-        budget={"iterations": 150},
+        budget={"iterations": 250},
         method={"sampler": "random", "trials": 12, "seed": 2},
         resources={"actors": 1, "pack": 2},
     )
@@ -81,7 +81,7 @@ def test_a_killed_actor_costs_attempts_but_no_trial(tmp_path: Path, victim: str)
     assert [row["number"] for row in rows] == list(range(13))
     assert {row["state"] for row in rows} == {"complete"}
     assert outcome.run is not None
-    if victim == "PackTrainable":
+    if victim == "Trainable":
         assert outcome.run.lost_packs == 1
         assert max(row["attempt"] for row in rows) == 2
 

@@ -12,6 +12,11 @@ from sweeps.launch import start
 from sweeps.verdict import METRICS, bootstrap_interval, compare, in_words
 from tests.sweeps.sweeps_in_store import make_spec, store
 
+AHEAD = "the winner beats mv2016"
+HINT = "(95 % interval +0.50 to +1.10 dB; with so few pictures only a hint)"
+UNCLEAR = "(95 % interval -0.50 to +0.10 dB; which holds 0: no clear difference)"
+CLEAR = "(95 % interval +0.10 to +0.90 dB; which leaves out 0)"
+
 
 def test_the_interval_agrees_with_scipys_bootstrap() -> None:
     differences = np.random.default_rng(0).normal(0.5, 1.0, size=40)
@@ -37,12 +42,9 @@ def test_differences_are_paired_and_counted_in_the_direction_of_each_metric() ->
 @pytest.mark.parametrize(
     ("difference", "interval", "better", "count", "sentence"),
     [
-        (0.8, [0.5, 1.1], 3, 3, "the winner beats mv2016 by 0.80 dB, is better on 3 of 3 pictures (95 % interval +0.50 "
-         "to +1.10 dB; with so few pictures only a hint)"),
-        (-0.2, [-0.5, 0.1], 5, 12, "the winner loses to mv2016 by 0.20 dB, is better on 5 of 12 pictures (95 % interval "
-         "-0.50 to +0.10 dB; which holds 0: no clear difference)"),
-        (0.4, [0.1, 0.9], 11, 12, "the winner beats mv2016 by 0.40 dB, is better on 11 of 12 pictures (95 % interval "
-         "+0.10 to +0.90 dB; which leaves out 0)"),
+        (0.8, [0.5, 1.1], 3, 3, f"{AHEAD} by 0.80 dB, is better on 3 of 3 pictures {HINT}"),
+        (-0.2, [-0.5, 0.1], 5, 12, f"the winner loses to mv2016 by 0.20 dB, is better on 5 of 12 pictures {UNCLEAR}"),
+        (0.4, [0.1, 0.9], 11, 12, f"{AHEAD} by 0.40 dB, is better on 11 of 12 pictures {CLEAR}"),
     ],
 )  # fmt: skip
 def test_the_sentence_says_by_how_much_and_how_sure(
