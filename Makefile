@@ -35,7 +35,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@touch $@
 
 demo: $(VENV)/.run
-	$(BIN)/python -m sweeps.demo --store $(STORE) --mlflow $(MLFLOW)
+	$(BIN)/restoration sweep run sweeps/specs/demo.yaml --again --store $(STORE) --mlflow $(MLFLOW)
 
 dashboard: $(VENV)/.run
 	$(BIN)/restoration dashboard --store $(STORE)

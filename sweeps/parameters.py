@@ -71,6 +71,8 @@ PARAMETERS: Mapping[str, Known] = {
     "learning_rate": Known(float, low=0.0, high=100.0, above=True),
     "learning_rate_end": Known(float, low=0.0, high=100.0, above=True),
     "iterations": Known(int, low=1, high=1_000_000),
+    "beta1": Known(float, low=0.0, high=0.9999),
+    "beta2": Known(float, low=0.0, high=0.9999),
     "jitter": Known(int, low=1, high=64),
     "jitter_until": Known(int, low=0, high=1_000_000),
     "bound": Known(float, low=0.0, high=1e6, above=True),

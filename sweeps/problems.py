@@ -25,7 +25,13 @@ Targets = Mapping[str, Mapping[str, Tensor]]
 
 LEARNING_RATE_PIECES = 10
 
-OPTIMISER_DEFAULTS: Mapping[str, Any] = {"learning_rate": 0.05, "jitter": 1, "initial_std": 0.1}
+OPTIMISER_DEFAULTS: Mapping[str, Any] = {
+    "learning_rate": 0.05,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "jitter": 1,
+    "initial_std": 0.1,
+}
 PRIOR_DEFAULTS: Mapping[str, Any] = {
     "total_variation.beta": 2.0,
     "alpha_norm.alpha": 6.0,
@@ -105,6 +111,7 @@ def build_problems(
             terms=terms,
             iterations=iterations,
             learning_rate=_learning_rate(raw, iterations),
+            betas=(float(raw["beta1"]), float(raw["beta2"])),
             jitter=int(raw["jitter"]),
             jitter_until=None if jitter_until is None else int(jitter_until),
             bound=None if bound is None else float(bound),

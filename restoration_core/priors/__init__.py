@@ -1,0 +1,29 @@
+"""Energies over images and feature maps, with gradients in closed form; training patch experts and keeping them."""
+
+from restoration_core.priors.alpha_norm import AlphaNorm
+from restoration_core.priors.isotropic_range import IsotropicRange, project_to_bound
+from restoration_core.priors.library import PriorLibrary
+from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.photographs import load_folder, load_samples
+from restoration_core.priors.prior import Prior
+from restoration_core.priors.recipe import Recipe, default_recipe
+from restoration_core.priors.score_matching import score_matching_loss
+from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.training import TrainedPrior, train_patch_experts
+
+__all__ = [
+    "AlphaNorm",
+    "IsotropicRange",
+    "PatchExperts",
+    "Prior",
+    "PriorLibrary",
+    "Recipe",
+    "TotalVariation",
+    "TrainedPrior",
+    "default_recipe",
+    "load_folder",
+    "load_samples",
+    "project_to_bound",
+    "score_matching_loss",
+    "train_patch_experts",
+]

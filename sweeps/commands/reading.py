@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import click
@@ -37,6 +38,7 @@ def status(name: str | None, as_json: bool, addresses: Addresses) -> None:
         view = reader.sweep(name)
         counts = reader.trials(name)["state"].value_counts().to_dict()
         best = records(reader.best(name, 1))
+        fixed = _fixed(view.spec)
         found = {
             "name": view.name,
             "status": view.status,
@@ -59,7 +61,7 @@ def status(name: str | None, as_json: bool, addresses: Addresses) -> None:
     lines = [{"what": key, "value": _flat(value)} for key, value in found.items() if key not in {"best", "verdict"}]
     print_rows(lines, ["what", "value"], title=f"Sweep {name}")
     if best:
-        print_best(best, "Best trial")
+        print_best(best, "Best trial", fixed)
 
 
 @click.command()
@@ -74,12 +76,13 @@ def best(name: str, k: int, source: str, as_json: bool, addresses: Addresses) ->
         from sweeps.tracking import best_from_mlflow
 
         rows = records(best_from_mlflow(addresses.tracked(), name, k))
+        fixed: set[str] = set()
     else:
-        rows = best_rows(addresses.store, name, k)
+        rows, fixed = best_rows(addresses.store, name, k)
     if as_json:
         print_json(rows)
     elif rows:
-        print_best(rows, f"Best trials of {name}" + (" (from MLflow)" if source == "mlflow" else ""))
+        print_best(rows, f"Best trials of {name}" + (" (from MLflow)" if source == "mlflow" else ""), fixed)
     else:
         click.echo(f"sweep {name} has no complete trial yet")
 
@@ -100,25 +103,33 @@ def export(name: str, path: str, addresses: Addresses) -> None:
     click.echo(f"{count} trials of {name} written to {path}")
 
 
-def best_rows(store: str, name: str, k: int) -> list[dict[str, Any]]:
-    """Return the ``k`` best trials of a sweep in the store as plain rows."""
+def best_rows(store: str, name: str, k: int) -> tuple[list[dict[str, Any]], set[str]]:
+    """Return the ``k`` best trials of a sweep in the store as plain rows, and the parameters its spec fixes."""
     from sweeps.store import open_reader
 
     reader = open_reader(store)
     try:
-        return records(reader.best(name, k))
+        return records(reader.best(name, k)), _fixed(reader.sweep(name).spec)
     finally:
         reader.close()
 
 
-def print_best(rows: list[dict[str, Any]], title: str) -> None:
-    """Print trials with their baselines, the usual metrics and their parameters; ``--json`` has all metrics."""
+def print_best(rows: list[dict[str, Any]], title: str, fixed: Collection[str] = ()) -> None:
+    """Print trials with their baselines, the usual metrics and what was searched; ``--json`` has everything."""
     names = list(dict.fromkeys(key for row in rows for key in row))
-    columns = ["number", "baseline", "objective"]
-    columns += [f"metrics.{metric}" for metric in _SHOWN if f"metrics.{metric}" in names]
-    columns += [key for key in names if key.startswith("params.")]
+    metrics = [f"metrics.{metric}" for metric in _SHOWN if f"metrics.{metric}" in names]
+    # With one metric the objective is that metric: once is enough.
+    repeated = any(all(row.get(metric) == row.get("objective") for row in rows) for metric in metrics)
+    columns = ["number", "baseline", *([] if repeated else ["objective"]), *metrics]
+    hidden = {f"params.{name}" for name in (*fixed, "preset")}
+    columns += [key for key in names if key.startswith("params.") and key not in hidden]
     shown = [{_short(key): value for key, value in row.items() if key in columns} for row in rows]
     print_rows(shown, [_short(key) for key in columns], title=title)
+
+
+def _fixed(spec: dict[str, Any]) -> set[str]:
+    """Return the parameters that a spec does not search."""
+    return {key for key, parameter in spec.get("parameters", {}).items() if parameter.get("value") is not None}
 
 
 def _short(column: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,10 @@ _NO_VERDICT = click.option(
 @click.argument("file", type=click.Path(dir_okay=False, path_type=str))
 @_RUNNER
 @click.option("--name", help="Name of the sweep, instead of the file's.")
+@click.option("--again", is_flag=True, help="Where the name is taken, use the next free one: NAME-2, NAME-3, ...")
 @_NO_VERDICT
 @address_options
-def run(file: str, runner: str, name: str | None, no_verdict: bool, addresses: Addresses) -> None:
+def run(file: str, runner: str, name: str | None, again: bool, no_verdict: bool, addresses: Addresses) -> None:
     """Run the sweep in FILE to its end and print the best trials."""
     from sweeps.spec import check_name, load_spec
 
@@ -39,13 +41,15 @@ def run(file: str, runner: str, name: str | None, no_verdict: bool, addresses: A
     from sweeps.launch import start
 
     sweep_name = name or spec.name
+    if again:
+        sweep_name = _free_name(sweep_name, addresses.store)
     with ProgressDisplay(sweep_name) as progress, _resumable(sweep_name, addresses, progress):
         outcome = start(
             spec,
             runner=runner,
             store_url=addresses.store,
             mlflow_uri=addresses.mlflow,
-            name=name,
+            name=sweep_name,
             verdict=not no_verdict,
             progress=progress,
         )
@@ -97,6 +101,20 @@ def replay(name: str, number: int, as_json: bool, addresses: Addresses) -> None:
         click.get_current_context().exit(1)
 
 
+def _free_name(name: str, store: str) -> str:
+    """Return ``name``, or the first of NAME-2, NAME-3, ... that no sweep in the store has."""
+    from sweeps.store import open_reader, open_writer
+
+    open_writer(store).close()  # an empty store where there is none yet
+    reader = open_reader(store)
+    try:
+        taken = set(reader.sweeps()["name"])
+    finally:
+        reader.close()
+    candidates = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
 @contextlib.contextmanager
 def _resumable(name: str, addresses: Addresses, progress: ProgressDisplay) -> Iterator[None]:
     """On an interruption of a sweep that has begun, say how to go on."""
@@ -119,9 +137,9 @@ def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
         failures = reader.trials(name, ["failed"])["failure"].dropna().value_counts().head(3).to_dict()
     finally:
         reader.close()
-    rows = best_rows(addresses.store, name, 5)
+    rows, fixed = best_rows(addresses.store, name, 5)
     if rows:
-        print_best(rows, f"Best trials of {name}")
+        print_best(rows, f"Best trials of {name}", fixed)
     for reason, count in failures.items():
         click.echo(f"{count} failed: {reason}", err=True)
     if outcome.verdict:

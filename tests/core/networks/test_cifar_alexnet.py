@@ -15,6 +15,17 @@ def test_response_normalisation_is_torchs(channels: int, size: int, alpha: float
     torch.testing.assert_close(LocalResponseNorm(channels, size, alpha, k).double()(x), theirs(x))
 
 
+def test_local_response_norm_has_the_gradient_of_its_function() -> None:
+    x = torch.randn(2, 7, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(3), requires_grad=True)
+    norm = LocalResponseNorm(7, 5, alpha=0.3, k=0.7).double()
+    assert torch.autograd.gradcheck(norm, (x,))
+    reference = nn.LocalResponseNorm(5, alpha=0.3, beta=0.75, k=0.7)
+    weights = torch.arange(1.0, x.numel() + 1, dtype=torch.float64).reshape(x.shape)
+    (ours,) = torch.autograd.grad((norm(x) * weights).sum(), x)
+    (theirs,) = torch.autograd.grad((reference(x) * weights).sum(), x)
+    torch.testing.assert_close(ours, theirs)
+
+
 def test_the_network_with_torchs_response_normalisation_gives_the_same_logits() -> None:
     network = CifarAlexNet().double().eval()
     x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
