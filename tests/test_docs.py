@@ -1,0 +1,71 @@
+"""What the documents show works: the README's spec is valid, its Python runs, the commands it names exist."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from restoration_core.cli import restoration
+from restoration_core.images import sample_path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    """The README's fenced code blocks of a language, without the indentation of a list."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", README, flags=re.MULTILINE | re.DOTALL)
+    return ["\n".join(line.removeprefix(indent) for line in text.splitlines()) + "\n" for indent, text in found]
+
+
+def test_readme_spec_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sweeps.spec import load_spec
+
+    (spec_text,) = blocks("yaml")
+    (tmp_path / "photos").mkdir()
+    shutil.copy(sample_path("chelsea"), tmp_path / "photos" / "cat.jpg")
+    (tmp_path / "mine.yaml").write_text(spec_text)
+    monkeypatch.chdir(tmp_path)
+    spec = load_spec(tmp_path / "mine.yaml")
+    assert spec.name == "mine"
+    assert len(spec.images) == 2
+
+
+@pytest.mark.slow
+def test_readme_python_example_reconstructs() -> None:
+    example = next(text for text in blocks("python") if "restoration_core" in text)
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split("\n")[:4]
+    assert all(line.startswith("finished ") and float(line.split()[1]) > 10 for line in lines), done.stdout
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_named_in_documents_exist(document: Path) -> None:
+    named = re.findall(r"`restoration ([a-z]+)(?: ([a-z]+))?", document.read_text())
+    context = click.Context(restoration)
+    for name, child in named:
+        command = restoration.get_command(context, name)
+        assert command is not None, f"restoration {name}"
+        if isinstance(command, click.Group) and child:
+            assert command.get_command(click.Context(command), child) is not None, f"restoration {name} {child}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_and_pictures_of_documents_exist(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        assert (document.parent / target).exists(), f"{document.name} points to {target}, which is not there"
+
+
+def test_make_targets_named_in_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, flags=re.MULTILINE):
+        name = target[0] or target[1]
+        assert re.search(rf"^{name}:", makefile, flags=re.MULTILINE), f"make {name}"
