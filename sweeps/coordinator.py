@@ -89,6 +89,7 @@ class Coordinator:
         self._waiting: deque[int] = deque()
         self._unsaved: list[Suggestion] = []
         self._attempts: dict[int, int] = {}
+        self._losses: dict[int, int] = {}  # in this run: a run that was killed says nothing against its trials
         self._started = time.monotonic()
         self._first_result_s: float | None = None
         self._closed = False
@@ -189,6 +190,7 @@ class Coordinator:
             numbers = sorted(n for n, flight in self._flights.items() if worker in (None, flight.worker))
             for number in numbers:
                 self._attempts[number] = self._flights.pop(number).attempt
+                self._losses[number] = self._losses.get(number, 0) + 1
             self._waiting.extend(numbers)
             return len(numbers)
 
@@ -239,7 +241,7 @@ class Coordinator:
         while self._waiting and len(handed) < k:
             taken = [self._waiting.popleft() for _ in range(min(k - len(handed), len(self._waiting)))]
             again = self._writer.start_again(self._sweep_id, self._lease.token, taken)
-            worn = [item for item in again if self._attempts[item.number] >= MAX_ATTEMPTS]
+            worn = [item for item in again if self._losses.get(item.number, 0) >= MAX_ATTEMPTS]
             for item in again:
                 attempt = self._attempts[item.number] + 1
                 self._attempts[item.number] = attempt

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeps.context import PackContext
+from sweeps.devices import check_gpus
 from sweeps.lease import Lease, new_holder, user_name
 from sweeps.pictures import encode, load
 from sweeps.runners.base import Job, Progress, RunReport, open_runner
@@ -85,6 +86,7 @@ def start(
     run = open_runner(runner)
     if mlflow_uri is not None:
         parse_mlflow_uri(mlflow_uri, store_url)
+    check_gpus(spec)
     classifier = open_classifier(spec)
     for layer in spec.layers:
         classifier.shape(classifier.resolve(layer), spec.image_size)

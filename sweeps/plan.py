@@ -17,6 +17,8 @@ from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.library import PriorLibrary
 from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.reconstruction import BatchSolver, Problem
+from sweeps import verdict
+from sweeps.devices import device_here, gpus_here
 from sweeps.problems import build_problems, compute_targets, priors_needed
 from sweeps.sizing import Sizing, planned_trials, size_packs, usable_cores
 from sweeps.space import SearchSpace, middle
@@ -25,7 +27,6 @@ from sweeps.spec_models import SweepSpec
 MEASURE_S = 1.0
 MOST_STEPS = 20
 EXPERTS_IN_BANK = 512
-VERDICT_SEEDS = 3
 
 # Bytes in the store, measured on SQLite files of sweeps: a trial's row with its indices, one metric of one picture,
 # one recorded loss as JSON text.
@@ -92,16 +93,15 @@ def plan(spec: SweepSpec, measured: bool = True) -> Plan:
     Raises:
         InputError: pictures that cannot be read any more.
     """
-    share = spec.resources.gpus_per_actor
-    gpus = torch.cuda.device_count() if share > 0 and torch.cuda.is_available() else 0
-    device = "cuda" if gpus else "cpu"
+    device = device_here(spec)
+    gpus = gpus_here() if device == "cuda" else 0
     sizing = size_packs(spec, usable_cores(), gpus)
     found = _measure(spec, sizing, device) if measured else _Measured(math.nan, math.nan, 3.0 * spec.image_size**2)
     trials = planned_trials(spec)
     rows = trials * len(spec.images)
     steps = _iterations_a_row(spec)
     batch_rows = sizing.width * len(spec.images)
-    verdict_rows = (1 + len(spec.baselines)) * VERDICT_SEEDS * len(spec.validate_on)
+    verdict_rows = (1 + len(spec.baselines)) * verdict.SEEDS * len(spec.validate_on)
     row_step_s = found.step_s / batch_rows
     seconds = steps * (rows / sizing.actors + verdict_rows) * row_step_s
     notes = _notes(spec, seconds, measured, gpus)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from sweeps.devices import check_gpus
 from sweeps.launch import SweepOutcome, _silent, carry_through, conclude
 from sweeps.lease import new_holder
 from sweeps.runners.base import Job, Progress, open_runner
@@ -34,7 +35,7 @@ def resume(
         runner, mlflow_uri, verdict, progress: see :func:`sweeps.launch.start`.
 
     Raises:
-        InputError: no such sweep, or other weights here than those it was started with.
+        InputError: no such sweep, other weights here than those it was started with, or no GPU for one that needs it.
         LeaseHeld: it is being run.
     """
     started_at = time.time()
@@ -48,6 +49,8 @@ def resume(
         status = SweepStatus(view.status)
         if over and status != SweepStatus.RUNNING and (view.verdict is not None or not verdict or not complete):
             return SweepOutcome(name, status, {"planned": len(rows)}, view.verdict, None, None, 0.0)
+        if not over:
+            check_gpus(spec)
         context = stored_context(store_url, writer, view)
         job = Job(store_url, name, new_holder(), context, started_at=started_at)
         if over:

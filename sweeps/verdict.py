@@ -1,4 +1,4 @@
-"""The verdict: the winner against the sweep's baselines, on pictures and with seeds that were not searched on."""
+"""The verdict: the best searched trial against the baselines, on pictures and with seeds that were not searched on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from restoration_core.reconstruction import BatchSolver, Result
 from restoration_core.seeds import derive_seed
 from sweeps.context import PackContext
+from sweeps.devices import device_here
 from sweeps.measuring import Measuring
 from sweeps.sizing import ROWS_ON_GPU, usable_cores
 from sweeps.standing import Standing
@@ -31,19 +32,20 @@ Scores = Mapping[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Contestant:
-    """A finished trial: its number, what a reader calls it, and its flat parameters."""
+    """A finished trial: its number, flat parameters, values of the sweep's metrics, and the baseline it is, if any."""
 
     number: int
-    label: str
     parameters: Mapping[str, Any]
+    objectives: tuple[float, ...]
+    baseline: str | None = None
 
 
 def judge(store_url: str, sweep: str, context: PackContext) -> dict[str, Any]:
-    """Compare the best trial with every enqueued baseline, all of them solved anew as one batch.
+    """Compare the best searched trial with every enqueued baseline, all of them solved anew as one batch.
 
     Each configuration is solved from three new seeds on every validation picture. Scores of a picture are means over
     its seeds; differences are paired by picture, and their interval is a 95 % percentile bootstrap over pictures. With
-    several metrics the winner is the Pareto front's best in the first one.
+    several metrics the winner is the searched trials' Pareto front's best in the first one.
 
     Args:
         store_url, sweep: the finished sweep.
@@ -55,20 +57,26 @@ def judge(store_url: str, sweep: str, context: PackContext) -> dict[str, Any]:
     """
     view = view_sweep(store_url, sweep)
     winner, rivals, how = contestants(store_url, sweep, view.metric_names, view.metric_goals)
+    if winner is None:
+        return {"summary": "no verdict: no searched trial was completed, only baselines"}
     base: dict[str, Any] = {"winner": winner.number, "chosen": how, "parameters": dict(winner.parameters)}
+    asides = search_in_words(winner, rivals, view.metric_names[0], view.metric_goals[0])
+    missing = [item.name for item in context.spec.baselines if item.name not in {rival.baseline for rival in rivals}]
+    asides += [f"{name} was not completed and is not compared" for name in missing]
     if not context.spec.validate_on:
-        return {"summary": "no verdict: the spec names no pictures under validate_on", **base}
+        return {"summary": _joined(["no verdict: the spec names no pictures under validate_on", *asides]), **base}
     if not rivals:
-        what = "every other baseline failed" if context.spec.baselines else "the spec names no baselines"
+        what = "no baseline was completed" if context.spec.baselines else "the spec names no baselines"
         return {"summary": f"no verdict: {what}, so there is nothing to compare trial {winner.number} with", **base}
     pictures = stored_pictures(store_url, view, VALIDATION)
     fresh = PackContext(context.spec, context.classifier, pictures, context.priors, threads=usable_cores())
     scores = score(fresh, [winner, *rivals], view.seed)
     comparisons = {
-        rival.label: compare(scores[winner.number], scores[rival.number], list(pictures), view.seed) for rival in rivals
+        str(rival.baseline): compare(scores[winner.number], scores[rival.number], list(pictures), view.seed)
+        for rival in rivals
     }
     return {
-        "summary": "; ".join(in_words(winner.label, name, found) for name, found in comparisons.items()),
+        "summary": _joined([*(in_words(name, found) for name, found in comparisons.items()), *asides]),
         **base,
         "seeds": SEEDS,
         "pictures": list(pictures),
@@ -78,28 +86,37 @@ def judge(store_url: str, sweep: str, context: PackContext) -> dict[str, Any]:
 
 def contestants(
     store_url: str, sweep: str, names: Sequence[str], goals: Sequence[str]
-) -> tuple[Contestant, list[Contestant], str]:
-    """Return the winner, the baselines that it is compared with, and how it was chosen."""
+) -> tuple[Contestant | None, list[Contestant], str]:
+    """Return the best searched trial (None without one), the completed baselines, and how the winner was chosen."""
     reader = open_reader(store_url)
     try:
         rows = reader.trial_rows(sweep, [TrialState.COMPLETE])
     finally:
         reader.close()
+    entrants = {
+        row["number"]: Contestant(row["number"], row["parameters"], tuple(row["objectives"]), row["baseline"])
+        for row in sorted(rows, key=lambda row: row["number"])
+    }
     standing = Standing(goals)
-    for row in sorted(rows, key=lambda row: row["number"]):
-        standing.add(row["number"], row["objectives"])
-    best = standing.best
-    assert best is not None, "a complete sweep has a best trial"
-    found = {row["number"]: row for row in rows}
-    own = found[best.number]["baseline"]
-    winner = Contestant(best.number, f"the baseline {own}" if own else "the winner", found[best.number]["parameters"])
-    rivals = [
-        Contestant(row["number"], row["baseline"], row["parameters"])
-        for row in rows
-        if row["baseline"] is not None and row["number"] != best.number
+    for entrant in entrants.values():
+        if entrant.baseline is None:
+            standing.add(entrant.number, entrant.objectives)
+    winner = entrants[standing.best.number] if standing.best is not None else None
+    rivals = [entrant for entrant in entrants.values() if entrant.baseline is not None]
+    how = f"best searched {names[0]}"
+    return winner, rivals, how if len(names) == 1 else f"{how} of {len(standing.front)} on the Pareto front"
+
+
+def search_in_words(winner: Contestant, rivals: Sequence[Contestant], metric: str, goal: str) -> list[str]:
+    """Return one sentence for each baseline that was better than the winner in the search, by the first metric."""
+    sign = 1.0 if goal == "minimize" else -1.0
+    ours = winner.objectives[0]
+    return [
+        f"in the search itself {rival.baseline} was better than the winner ({metric} {rival.objectives[0]:.4g} "
+        f"against {ours:.4g})"
+        for rival in rivals
+        if sign * rival.objectives[0] < sign * ours
     ]
-    how = f"best {names[0]}" if len(names) == 1 else f"best {names[0]} of {len(standing.front)} on the Pareto front"
-    return winner, rivals, how
 
 
 def score(context: PackContext, entrants: Sequence[Contestant], seed: int) -> dict[int, Scores]:
@@ -109,7 +126,7 @@ def score(context: PackContext, entrants: Sequence[Contestant], seed: int) -> di
         Number -> metric -> ``(pictures, seeds)``.
     """
     threads = torch.get_num_threads()
-    on_device = context.on("cuda" if torch.cuda.is_available() and context.spec.resources.gpus_per_actor else "cpu")
+    on_device = context.on(device_here(context.spec))
     try:
         rows = []
         for entrant in entrants:
@@ -169,18 +186,22 @@ def bootstrap_interval(differences: NDArray[np.float64], seed: int) -> tuple[flo
     return float(low), float(high)
 
 
-def in_words(label: str, baseline: str, found: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a comparison as a sentence, by PSNR."""
+def in_words(baseline: str, found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the winner's comparison with a baseline as a sentence, by PSNR."""
     if "psnr" not in found:
-        return f"{label} and {baseline} cannot be compared: a reconstruction was not finite"
+        return f"the winner and {baseline} cannot be compared: a reconstruction was not finite"
     psnr = found["psnr"]
     low, high = psnr["interval"]
     count, better = psnr["pictures"], psnr["better_on"]
     beats = "beats" if psnr["difference"] > 0 else "loses to"
-    sentence = (
-        f"{label} {beats} {baseline} by {abs(psnr['difference']):.2f} dB, is better on {better} of {count} pictures "
-        f"(95 % interval {low:+.2f} to {high:+.2f} dB"
-    )
+    lead = f"the winner {beats} {baseline} by {abs(psnr['difference']):.2f} dB"
+    if count == 1:
+        return f"{lead} (one picture, so no interval: only a hint)"
+    sentence = f"{lead}, is better on {better} of {count} pictures (95 % interval {low:+.2f} to {high:+.2f} dB"
     if count < ENOUGH_PICTURES:
         return f"{sentence}; with so few pictures only a hint)"
     return f"{sentence}; {'which leaves out 0' if low > 0 or high < 0 else 'which holds 0: no clear difference'})"
+
+
+def _joined(sentences: Sequence[str]) -> str:
+    return "; ".join(sentences)

@@ -144,7 +144,7 @@ def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
         click.echo(f"{count} failed: {reason}", err=True)
     if outcome.verdict:
         print_verdict(outcome.verdict)
-    click.echo(f"{name}: {outcome.status.value} after {outcome.total_s:.1f} s" + _startup(outcome))
+    click.echo(f"{name}: {_ended(outcome)}")
     click.echo(f"store: {addresses.store}")
     click.echo(f"MLflow: {addresses.mlflow or 'off'}")
     if outcome.tracking_error or outcome.untracked:
@@ -179,5 +179,10 @@ def print_verdict(verdict: Mapping[str, Any]) -> None:
     click.echo(str(verdict.get("summary", "")))
 
 
-def _startup(outcome: SweepOutcome) -> str:
-    return "" if outcome.startup_s is None else f", of which {outcome.startup_s:.1f} s until the first reconstruction"
+def _ended(outcome: SweepOutcome) -> str:
+    if outcome.run is None:
+        return f"{outcome.status.value} already, no trial was left to run"
+    ended = f"{outcome.status.value} after {outcome.total_s:.1f} s"
+    if outcome.startup_s is None:
+        return ended
+    return f"{ended}, of which {outcome.startup_s:.1f} s until the first reconstruction"

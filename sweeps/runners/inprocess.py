@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from sweeps.coordinator import Coordinator
+from sweeps.devices import check_gpus, device_here, gpus_here
 from sweeps.messages import Exchange, Report, TrialRecord
 from sweeps.pack import PackSummary, run_pack
 from sweeps.runners.base import Job, Progress, RunReport
@@ -33,11 +34,12 @@ def run(job: Job, progress: Progress) -> RunReport:
     """Run the job; see :data:`sweeps.runners.base.Runner`."""
     threads = torch.get_num_threads()
     spec = job.context.spec
+    check_gpus(spec, gpus_here())
     coordinator = Coordinator(job.store_url, job.sweep, holder=job.holder)
     packs: list[PackSummary] = []
     try:
         progress(coordinator.progress())
-        context = job.context.on("cuda" if spec.resources.gpus_per_actor > 0 else "cpu")
+        context = job.context.on(device_here(spec))
         sizing = size_packs(spec, cores=1, actors=1)
         family = uuid.uuid4().hex[:8]
         while coordinator.progress()["left"]:

@@ -17,6 +17,7 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, RunConfig, Trainable, TuneConfig, Tuner
 
 from sweeps.context import PackContext
+from sweeps.devices import check_gpus
 from sweeps.pack import PackSummary, run_pack
 from sweeps.runners.base import Job, Progress, RunReport
 from sweeps.runners.coordinator_actor import RemoteCoordinator, coordinator_actor
@@ -108,6 +109,7 @@ def run(job: Job, progress: Progress) -> RunReport:
     share = spec.resources.gpus_per_actor
     with _environment(), _ray(spec.resources.threads, job), _quiet():
         resources = ray.cluster_resources()
+        check_gpus(spec, resources.get("GPU", 0.0))
         cores = int(resources.get("CPU", 1))
         sizing = size_packs(spec, cores, resources.get("GPU", 0.0), job.actors)
         with (

@@ -133,6 +133,19 @@ def test_a_trial_that_keeps_losing_its_worker_fails(url: str) -> None:
     coordinator.close()
 
 
+def test_runs_that_were_killed_say_nothing_against_their_trials(url: str) -> None:
+    sections = {"baselines": [], "method": {"sampler": "random", "trials": 1}}
+    coordinator = start(url, **sections)
+    for _ in range(MAX_ATTEMPTS + 1):
+        assert [item.number for item in coordinator.ask(1, "w")] == [0]
+        coordinator.close()
+        coordinator = Coordinator(url, "test", holder="h")
+    (item,) = coordinator.ask(1, "w")
+    assert coordinator.finish([record(item, 0.5)])[0].accepted
+    assert states(url) == {0: "complete"}
+    coordinator.close()
+
+
 def test_a_resumed_coordinator_hands_out_the_dead_ones_trials_first_and_fences_it_off(url: str) -> None:
     dead = start(url)
     flying = dead.ask(3, "a")

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from sweeps.launch import start
-from sweeps.verdict import METRICS, bootstrap_interval, compare, in_words
+from sweeps.store import open_reader
+from sweeps.verdict import METRICS, Contestant, bootstrap_interval, compare, in_words, search_in_words
 from tests.sweeps.sweeps_in_store import make_spec, store
 
 AHEAD = "the winner beats mv2016"
@@ -42,6 +43,7 @@ def test_differences_are_paired_and_counted_in_the_direction_of_each_metric() ->
 @pytest.mark.parametrize(
     ("difference", "interval", "better", "count", "sentence"),
     [
+        (0.8, [0.8, 0.8], 1, 1, f"{AHEAD} by 0.80 dB (one picture, so no interval: only a hint)"),
         (0.8, [0.5, 1.1], 3, 3, f"{AHEAD} by 0.80 dB, is better on 3 of 3 pictures {HINT}"),
         (-0.2, [-0.5, 0.1], 5, 12, f"the winner loses to mv2016 by 0.20 dB, is better on 5 of 12 pictures {UNCLEAR}"),
         (0.4, [0.1, 0.9], 11, 12, f"{AHEAD} by 0.40 dB, is better on 11 of 12 pictures {CLEAR}"),
@@ -51,7 +53,7 @@ def test_the_sentence_says_by_how_much_and_how_sure(
     difference: float, interval: list[float], better: int, count: int, sentence: str
 ) -> None:
     found = {"psnr": {"difference": difference, "interval": interval, "better_on": better, "pictures": count}}
-    assert in_words("the winner", "mv2016", found) == sentence
+    assert in_words("mv2016", found) == sentence
 
 
 def test_a_sweep_ends_with_its_winner_judged_on_pictures_that_were_not_searched(tmp_path: Path) -> None:
@@ -66,15 +68,55 @@ def test_a_sweep_ends_with_its_winner_judged_on_pictures_that_were_not_searched(
     verdict = outcome.verdict
     assert verdict is not None
     assert verdict["pictures"] == ["sample:rocket", "sample:chelsea"]
-    assert verdict["winner"] == outcome.progress["best_number"]
-    expected = {"none", "mv2016"} if verdict["winner"] > 1 else {("none", "mv2016")[1 - verdict["winner"]]}
-    assert set(verdict["comparisons"]) == expected
+    assert set(verdict["comparisons"]) == {"none", "mv2016"}
+    reader = open_reader(store(tmp_path))
+    searched = [row for row in reader.trial_rows(spec.name) if row["baseline"] is None]
+    reader.close()
+    assert verdict["winner"] == min(searched, key=lambda row: row["objectives"][0])["number"]
     for found in verdict["comparisons"].values():
         psnr = found["psnr"]
         means = [np.mean([row[who] for row in psnr["by_picture"].values()]) for who in ("winner", "baseline")]
         assert psnr["winner"] - psnr["baseline"] == pytest.approx(psnr["difference"])
         assert means == pytest.approx([psnr["winner"], psnr["baseline"]])
         assert psnr["interval"][0] <= psnr["difference"] <= psnr["interval"][1]
+
+
+def test_a_baseline_is_never_the_winner_and_its_lead_in_the_search_is_said(tmp_path: Path) -> None:
+    spec = make_spec(
+        validate_on=["sample:rocket"],
+        baselines=["none", {"name": "tuned", "parameters": {"total_variation.weight": 1.0, "learning_rate": 0.05}}],
+        parameters={
+            "total_variation.weight": {"distribution": "uniform", "min": 1e4, "max": 1e5},
+            "learning_rate": {"value": 1e-6},
+        },
+        budget={"iterations": 30},
+        method={"sampler": "random", "trials": 2, "seed": 0},
+    )
+    verdict = start(spec, runner="inprocess", store_url=store(tmp_path), mlflow_uri=None).verdict
+    assert verdict is not None
+    assert verdict["winner"] in {2, 3}
+    assert set(verdict["comparisons"]) == {"none", "tuned"}
+    assert "the winner loses to tuned by" in verdict["summary"]
+    assert "; in the search itself tuned was better than the winner (image_mse 0." in verdict["summary"]
+
+
+@pytest.mark.parametrize(("goal", "better"), [("minimize", ["a"]), ("maximize", ["c"])])
+def test_better_in_the_search_means_in_the_metrics_direction(goal: str, better: list[str]) -> None:
+    winner = Contestant(3, {}, (2.0,))
+    rivals = [Contestant(n, {}, (value,), name) for n, (name, value) in enumerate([("a", 1.0), ("b", 2.0), ("c", 3.0)])]
+    said = search_in_words(winner, rivals, "psnr", goal)
+    assert [sentence.split()[4] for sentence in said] == better
+
+
+def test_when_only_baselines_were_completed_there_is_no_winner(tmp_path: Path) -> None:
+    spec = make_spec(
+        baselines=["none"],
+        validate_on=["sample:rocket"],
+        parameters={"total_variation.weight": {"value": 1e38}},
+        method={"sampler": "random", "trials": 1, "seed": 0},
+    )
+    verdict = start(spec, runner="inprocess", store_url=store(tmp_path), mlflow_uri=None).verdict
+    assert verdict == {"summary": "no verdict: no searched trial was completed, only baselines"}
 
 
 def test_without_validation_pictures_it_says_so(tmp_path: Path) -> None:
