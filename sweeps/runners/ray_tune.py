@@ -36,6 +36,7 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer output engine prints tables at any verbosity
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # by default workers yield to every other process, the tracker among them
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 _WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}  # spinning OpenMP threads slow busy cores down forty times

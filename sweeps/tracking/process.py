@@ -23,6 +23,7 @@ from sweeps.tracking.delivery import Deliverer
 from sweeps.tracking.drain import Drain, Pass
 from sweeps.tracking.source import Source
 
+TRACKER_NICENESS = 10  # the sweep goes first: what MLflow is told can wait
 _POLL_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _GRACE_S = 3.0
@@ -108,6 +109,7 @@ def main() -> None:
     if not line:
         return
     config = json.loads(line)
+    os.nice(TRACKER_NICENESS)
     orders = _Orders()
     threading.Thread(target=_watch_parent, args=(orders, parent), daemon=True).start()
     threading.Thread(target=_read_orders, args=(orders,), daemon=True).start()
