@@ -46,7 +46,8 @@ def network_names() -> list[str]:
 
 def network_entries() -> list[NetworkEntry]:
     """Return what is known of every network without building torchvision's."""
-    parameters = sum(p.numel() for p in cifar_alexnet.CifarAlexNet().parameters())
+    with seeded(0), WithoutDrawing():
+        parameters = sum(p.numel() for p in cifar_alexnet.CifarAlexNet().parameters())
     own = NetworkEntry("cifar_alexnet", ("bundled", "random"), cifar_alexnet.NATIVE_SIZE, parameters, True)
     return [own, *(_torchvision_entry(name) for name in _torchvision_names())]
 
@@ -126,6 +127,9 @@ def _build(name: str) -> nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torchvision's note on a coming change of its initialisation
         module: nn.Module = models.get_model(name, weights=None)
+    if hasattr(module, "transform_input"):
+        # Inception's and GoogLeNet's weights expect mean and deviation 0.5; torchvision sets this for its own only.
+        setattr(module, "transform_input", True)  # noqa: B010 - nn.Module types its attributes as tensors
     return module
 
 

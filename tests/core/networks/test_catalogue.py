@@ -94,6 +94,18 @@ def test_other_torchvision_networks_list_their_modules_and_keep_their_function(n
     assert all(layer.partition(":")[0] in paths for layer in network.layers[:-1])
 
 
+@pytest.mark.parametrize("name", ["googlenet", pytest.param("inception_v3", marks=pytest.mark.slow)])
+def test_networks_trained_on_another_scale_get_it(name: str) -> None:
+    network = outline_network(name)
+    seen: list[torch.Tensor] = []
+    first = next(part for part in network.module.modules() if isinstance(part, torch.nn.Conv2d))
+    first.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    x = torch.rand(1, 3, network.native_size, network.native_size)
+    network.features(x, [network.layers[0]])
+    # torchvision's own documentation of these two: the weights were trained on pictures in [-1, 1].
+    torch.testing.assert_close(seen[0], 2 * x - 1, atol=1e-5, rtol=0)
+
+
 def test_random_weights_follow_the_seed_and_leave_the_global_state_alone() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
