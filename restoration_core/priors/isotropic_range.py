@@ -33,11 +33,19 @@ class IsotropicRange(Prior):
         if not 1 <= self.alpha < float("inf"):
             raise InputError(f"isotropic_range.alpha must be >= 1, but got {self.alpha}; valid: 2, 6, ...")
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        if len(self.mean) != shape[0]:
+            raise InputError(
+                f"isotropic_range.mean has {len(self.mean)} values for {shape[0]} channels; valid: one per channel"
+            )
+
     def energy(self, x: Tensor) -> Tensor:
+        self.check(tuple(x.shape[1:]))
         _, square = _squared_norm(x, self.mean)
         return square.pow_(self.alpha / 2).sum((1, 2, 3)) / (x.shape[2] * x.shape[3])
 
     def gradient(self, x: Tensor) -> Tensor:
+        self.check(tuple(x.shape[1:]))
         deviation, square = _squared_norm(x, self.mean)
         if self.alpha < 2:  # 0^negative: the gradient at the mean colour itself is zero (alpha > 1) or 0 by choice (1)
             square.clamp_(min=torch.finfo(x.dtype).tiny)
@@ -71,10 +79,6 @@ def project_to_bound(x: Tensor, bound: Tensor | float, mean: Sequence[float]) ->
 
 def _squared_norm(x: Tensor, mean: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Return ``x - mean`` and its squared norm per pixel ``(B, 1, H, W)``."""
-    if len(mean) != x.shape[1]:
-        raise InputError(
-            f"isotropic_range.mean has {len(mean)} values for {x.shape[1]} channels; valid: one per channel"
-        )
     deviation = torch.empty_like(x, memory_format=torch.contiguous_format)
     channels = deviation.unbind(1)
     for source, target, centre in zip(x.unbind(1), channels, mean, strict=True):

@@ -163,17 +163,21 @@ class PatchExperts(Prior):
                     self._add_gradient(responses, grid, gradient, buffers)
         return energy.div_(rows * columns), gradient.div_(rows * columns)
 
-    def _places(self, x: Tensor) -> tuple[int, int]:
-        """Return how many patches fit down and across."""
-        if x.ndim != 4 or x.shape[1] != self.channels:
-            raise InputError(f"x: shape (B, {self.channels}, H, W) is needed by this prior, but got {tuple(x.shape)}")
+    def check(self, shape: tuple[int, ...]) -> None:
         size = self.patch_size
-        if min(x.shape[2:]) < size:
+        if len(shape) != 3 or shape[0] != self.channels:
+            got = ", ".join(map(str, shape))
+            raise InputError(f"x: shape (B, {self.channels}, H, W) is needed by this prior, but got (B, {got})")
+        if min(shape[1:]) < size:
             raise InputError(
-                f"x: a picture of {x.shape[3]} x {x.shape[2]} px is smaller than the prior's patches; valid: at least"
+                f"x: a picture of {shape[2]} x {shape[1]} px is smaller than the prior's patches; valid: at least"
                 f" {size} x {size} px"
             )
-        return x.shape[2] - size + 1, x.shape[3] - size + 1
+
+    def _places(self, x: Tensor) -> tuple[int, int]:
+        """Return how many patches fit down and across."""
+        self.check(tuple(x.shape[1:]))
+        return x.shape[2] - self.patch_size + 1, x.shape[3] - self.patch_size + 1
 
     def _pictures_together(self, x: Tensor, patches: int) -> int:
         # On a CPU a chunk never spans two pictures, so that a row's bits do not depend on the rows beside it.

@@ -41,6 +41,9 @@ class Prior(abc.ABC):
         """Return energy ``(B,)`` and gradient ``(B, C, H, W)``; override where they share work."""
         return self.energy(x), self.gradient(x)
 
+    def check(self, shape: tuple[int, ...]) -> None:  # noqa: B027 - a prior that takes every map need not override it
+        """Raise ``InputError`` when this prior cannot take maps of ``shape``, ``(C, H, W)``."""
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Prior:
         """Return this prior with its tensors on ``device`` in ``dtype`` (itself when it holds none)."""
         return self

@@ -33,9 +33,16 @@ def _layer_fault(classifier: Classifier, layer: str, size: int) -> str | None:
     return None
 
 
+def _resolved(classifier: Classifier, layer: str) -> str:
+    try:
+        return classifier.resolve(layer)
+    except InputError:
+        return layer
+
+
 def _matches(problem: Problem, classifier: Classifier, size: int) -> list[str]:
     faults = [] if problem.matches else ["problem.matches is empty; valid: at least one layer to match"]
-    named = [match.layer for match in problem.matches]
+    named = [_resolved(classifier, match.layer) for match in problem.matches]
     for layer in sorted({layer for layer in named if named.count(layer) > 1}):
         faults.append(f"layer {layer!r} is matched twice; valid: one match a layer")
     for match in problem.matches:
@@ -66,8 +73,13 @@ def _terms(problem: Problem, classifier: Classifier, size: int) -> list[str]:
         faults.append(f"term name {name!r} is taken; valid: a name of its own for every term")
     for term in problem.terms:
         faults += _weight(f"weight of term {term.name!r}", term.weight)
-        if term.layer is not None and (fault := _layer_fault(classifier, term.layer, size)):
-            faults.append(f"term {term.name!r}: {fault}")
+        try:
+            shape = (3, size, size) if term.layer is None else classifier.shape(term.layer, size)
+            if len(shape) != 3:
+                raise InputError(f"layer {term.layer!r} has no map, only {shape[0]} values; valid: a layer before fc")
+            term.prior.check(shape)
+        except InputError as error:
+            faults.append(f"term {term.name!r}: {error}")
     return faults
 
 
@@ -83,6 +95,7 @@ def _numbers(problem: Problem, size: int) -> list[str]:
         (all(0 < rate < math.inf for rate in rates), "learning_rate must be finite and > 0", rates),
         (all(0 <= beta < 1 for beta in problem.betas), "betas must lie in [0, 1)", problem.betas),
         (problem.jitter >= 1, "jitter must be >= 1 (1 is none)", problem.jitter),
+        (problem.jitter_until is None or problem.jitter_until >= 0, "jitter_until must be >= 0", problem.jitter_until),
         (problem.bound is None or problem.bound > 0, "bound must be > 0 or None", problem.bound),
         (0 <= problem.initial_std < math.inf, "initial_std must be finite and >= 0", problem.initial_std),
         (

@@ -155,7 +155,7 @@ def test_picture_smaller_than_a_patch_is_refused() -> None:
 
 
 def test_other_channels_are_refused() -> None:
-    with pytest.raises(InputError, match=r"shape \(B, 3, H, W\) is needed by this prior, but got \(1, 1, 8, 8\)"):
+    with pytest.raises(InputError, match=r"shape \(B, 3, H, W\) is needed by this prior, but got \(B, 1, 8, 8\)"):
         random_prior("logistic").gradient(pictures(1, 1, 8, 8))
 
 

@@ -12,7 +12,9 @@ from restoration_core.errors import InputError, InputErrors
 from restoration_core.networks import Classifier
 from restoration_core.objectives import feature_targets, make_problem, mv2016, none
 from restoration_core.priors.alpha_norm import AlphaNorm
+from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.isotropic_range import IsotropicRange
+from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.reconstruction import (
     BatchSolver,
@@ -27,6 +29,7 @@ from restoration_core.reconstruction import (
 )
 
 SIZE = 24
+EXPERTS_ON_RGB = PatchExperts(torch.ones(1, 3, 25, 25), torch.ones(1), torch.zeros(1), EXPERTS["logistic"])
 
 
 def problem(classifier: Classifier, image: Tensor, layer: str = "conv2/relu", **overrides: object) -> Problem:
@@ -361,6 +364,11 @@ def test_every_fault_of_every_problem_is_told_at_once(classifier: Classifier, ph
         ({"snapshots": (9,)}, r"snapshots must lie in 0\.\.8"),
         ({"initial": torch.zeros(3, 5, 5)}, r"initial must have shape \(3, 24, 24\)"),
         ({"matches": ()}, "problem.matches is empty"),
+        ({"jitter_until": -1}, "jitter_until must be >= 0, but got -1"),
+        ({"terms": (Term("fc", TotalVariation(), 1.0, "pool9"),)}, "term 'fc': unknown layer"),
+        ({"terms": (Term("map", EXPERTS_ON_RGB, 1.0, "conv1/lin"),)}, r"term 'map': x: shape \(B, 3, H, W\) is needed"),
+        ({"terms": (Term("map", IsotropicRange(), 1.0, "conv1/lin"),)}, "has 3 values for 48 channels"),
+        ({"terms": (Term("image", EXPERTS_ON_RGB, 1.0),)}, "24 x 24 px is smaller than the prior's patches"),
     ],
 )
 def test_bad_settings_are_refused(
@@ -368,6 +376,38 @@ def test_bad_settings_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         solve(classifier, [replace(problem(classifier, photographs[0]), **change)], SIZE)
+
+
+def test_one_layer_under_two_names_is_matched_once(classifier: Classifier, photographs: Tensor) -> None:
+    given = problem(classifier, photographs[0])
+    twice = (*given.matches, FeatureMatch("relu2", given.matches[0].target))
+    with pytest.raises(InputError, match="layer 'conv2/relu' is matched twice"):
+        solve(classifier, [replace(given, matches=twice)], SIZE)
+
+
+def test_a_prior_on_a_layer_without_positions_is_refused(classifier: Classifier) -> None:
+    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    given = make_problem(classifier, image, "fc7/relu", none(classifier, "fc7/relu").with_iterations(2))
+    with pytest.raises(InputError, match="term 'tv': layer 'fc6/lin' has no map, only 256 values"):
+        solve(classifier, [replace(given, terms=(Term("tv", TotalVariation(), 1.0, "fc6/lin"),))], 32)
+
+
+@pytest.mark.slow
+def test_rows_behind_dense_layers_are_the_same_alone_over_200_iterations_in_float64(classifier: Classifier) -> None:
+    generator = torch.Generator().manual_seed(0)
+    problems = [
+        make_problem(
+            classifier,
+            torch.rand(3, 32, 32, generator=generator),
+            layer,
+            mv2016(classifier, layer).with_iterations(200),
+            betas=(0.5, 0.9),
+        )
+        for layer in ("fc6/lin", "fc7/relu", "fc6/relu")
+    ]
+    together = solve(classifier, problems, 32, dtype=torch.float64)
+    alone = [solve(classifier, [one], 32, dtype=torch.float64)[0] for one in problems]
+    assert largest_difference(together, alone) < 1e-9
 
 
 def test_targets_without_scale_or_with_nan_are_refused(classifier: Classifier, photographs: Tensor) -> None:
