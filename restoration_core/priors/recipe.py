@@ -14,6 +14,7 @@ from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.whitening import WHITENINGS
 
 SAMPLES = "samples"
+LARGEST_PATCH = 32
 
 # Counted up when training changes so that the same recipe no longer gives the same prior.
 _VERSION = 1
@@ -65,9 +66,11 @@ class Recipe:
             faults.append(unknown("whitening", self.whitening, WHITENINGS))
         if self.pictures != SAMPLES and not self.pictures.startswith("sha256:"):
             faults.append(f"pictures: {SAMPLES!r} or 'sha256:...' is needed, but got {self.pictures!r}")
-        for name, low in (("patch_size", 2), ("experts", 1), ("iterations", 1), ("batch", 1), ("patches", 20)):
+        for name, low in (("experts", 1), ("iterations", 1), ("batch", 1), ("patches", 20)):
             if getattr(self, name) < low:
                 faults.append(f"{name}: {name} >= {low} must hold, but got {getattr(self, name)}")
+        if not 2 <= self.patch_size <= LARGEST_PATCH:  # whitening holds a matrix of (3 patch_size^2)^2
+            faults.append(f"patch_size: 2 <= patch_size <= {LARGEST_PATCH} must hold, but got {self.patch_size}")
         if self.short_side < self.patch_size:
             faults.append(
                 f"short_side: short_side >= patch_size ({self.patch_size}) must hold, but got {self.short_side}"
@@ -125,7 +128,7 @@ def default_recipe(expert: str, patch_size: int = 8) -> Recipe:
     with twice as many experts as dimensions, at most 512, in less than a minute on one core.
 
     Raises:
-        InputErrors: an unknown expert or a patch size below 2.
+        InputErrors: an unknown expert or a patch size outside 2..32.
     """
     if patch_size == 8:
         return Recipe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -90,7 +91,9 @@ def train_patch_experts(recipe: Recipe, pictures: Sequence[Tensor], progress: Pr
     raw = torch.randn(recipe.experts, dims, generator=generator) / dims**0.5
     weights = raw.requires_grad_()
     # Experts that together give white Gaussian data about its own curvature: sum_k alpha_k w_k w_k^T near the identity.
-    softness = torch.full((recipe.experts,), 1.5 * dims / recipe.experts).expm1().log().requires_grad_()
+    alpha = 1.5 * dims / recipe.experts
+    # The inverse of softplus, in a form that does not overflow for few experts.
+    softness = torch.full((recipe.experts,), alpha + math.log(-math.expm1(-alpha))).requires_grad_()
     optimizer = torch.optim.Adam([weights, softness], lr=recipe.learning_rate)
 
     def state() -> tuple[Tensor, Tensor]:

@@ -83,12 +83,13 @@ def test_show_without_a_file_prints_what_it_was_made_of(tmp_path: Path, capsys: 
     [
         (["train", *QUICK, "--expert", "logistik"], "unknown expert 'logistik'; did you mean 'logistic'?"),
         (["train", *QUICK, "--images", "nowhere"], "nowhere: no such folder"),
+        (["train", "--patch-size", "64"], "patch_size: 2 <= patch_size <= 32 must hold, but got 64"),
         (["train", *QUICK, "--patches", "5000000"], "patches of 3 x 3"),
         (["train", *QUICK, "--out", "nowhere/p.safetensors"], "--out nowhere/p.safetensors: no folder nowhere"),
         (["show", "nobody"], "unknown prior 'nobody'"),
         (["show", "logistic-8x8-512", "--to", "filters.txt"], "unknown kind of picture '.txt'"),
     ],
-    ids=["expert", "folder", "too-many-patches", "out", "name", "suffix"],
+    ids=["expert", "folder", "patch-size", "too-many-patches", "out", "name", "suffix"],
 )
 def test_bad_input_is_one_line_exit_2_and_leaves_no_prior(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -57,7 +57,7 @@ def test_all_faults_are_told_at_once() -> None:
     for part in (
         "did you mean 'logistic'",
         "unknown whitening 'none'",
-        "patch_size >= 2",
+        "2 <= patch_size <= 32",
         "experts >= 1",
         "0 <= sigma",
     ):

@@ -108,3 +108,11 @@ def test_independent_sources_are_found_again() -> None:
     assert peakedness.median() > 0.95
     # Each of the twelve axes has a filter.
     assert len(set(filters.abs().argmax(dim=1).tolist())) >= 11
+
+
+@pytest.mark.parametrize("experts", [1, 2])
+def test_few_experts_on_many_dimensions_are_trained(experts: int) -> None:
+    recipe = Recipe("logistic", 8, experts, patches=800, iterations=5, short_side=40)
+    trained = train_patch_experts(recipe, textures())
+    assert trained.report.dims / experts > 89  # exp of it would overflow in float32
+    assert trained.prior.alphas.isfinite().all()
