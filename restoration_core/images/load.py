@@ -20,6 +20,7 @@ from restoration_core.images.samples import PREFIX, sample_names, sample_path
 MAX_PIXELS = 64_000_000
 MAX_SIZE = 4096
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm")
 
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 # What Pillow's decoders raise on damaged files.
@@ -56,11 +57,16 @@ def load_image(reference: str | os.PathLike[str], size: int) -> NDArray[np.float
         raise InputError(f"picture size must be 1 to {MAX_SIZE} pixels, but got {size}")
     text = os.fspath(reference)
     path = sample_path(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else Path(text).expanduser()
-    square = _square(_decode(path), size)
+    square = _square(open_picture(path), size)
     return np.ascontiguousarray(np.asarray(square, dtype=np.float32).transpose(2, 0, 1) / np.float32(255))
 
 
-def _decode(path: Path) -> Image.Image:
+def open_picture(path: Path) -> Image.Image:
+    """Return a decoded picture of any shape as RGB with 8 bits a channel, treated as :func:`load_image` says.
+
+    Raises:
+        InputError: as :func:`load_image`.
+    """
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "no such picture"
         raise InputError(f"{path}: {what}; valid: a picture file or sample:NAME ({', '.join(sample_names())})")
@@ -98,6 +104,20 @@ def _square(image: Image.Image, size: int) -> Image.Image:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
+
+
+def folder_pictures(folder: Path) -> list[Path]:
+    """Return the picture files that lie directly in a folder, known by their endings, in alphabetical order.
+
+    Raises:
+        InputError: no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; valid: a folder of pictures")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise InputError(f"{folder}: no picture in it; valid: files that end in {', '.join(SUFFIXES)}")
+    return found
 
 
 def expand_images(references: Iterable[str], base_dir: str | os.PathLike[str] = ".") -> list[str]:

@@ -8,16 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from restoration_core.errors import InputError, InputErrors
-from restoration_core.images import MAX_PIXELS, sample_names, sample_path
+from restoration_core.images import folder_pictures, open_picture, sample_names, sample_path
 from restoration_core.priors.recipe import SAMPLES
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-# What Pillow's decoders raise on damaged files.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -37,26 +33,21 @@ def load_folder(folder: Path, short_side: int | None) -> Photographs:
     """Read all pictures that lie directly in ``folder``.
 
     Args:
-        folder: holds JPEG, PNG, BMP, TIFF or WebP files; other files are passed over.
+        folder: holds JPEG, PNG, WebP, TIFF, BMP, GIF or PPM files; other files are passed over.
         short_side: pixels of the shorter side after resizing (Lanczos, shape kept); no resizing when None.
 
     Raises:
         InputError: no such folder or no picture in it.
         InputErrors: pictures that cannot be read, one line each.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; valid: a folder of photographs, or {SAMPLES!r}")
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
-    if not files:
-        raise InputError(f"{folder}: no picture in it; valid: files that end in {', '.join(SUFFIXES)}")
     found: list[tuple[str, Tensor]] = []
     faults: list[str] = []
-    for path in files:
+    for path in folder_pictures(folder):
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            found.append((digest, _read(path, short_side)))
-        except _DAMAGED as error:
-            faults.append(f"{path}: {' '.join(str(error).split())}; valid: a readable picture")
+            picture = _read(path, short_side)
+            found.append((hashlib.sha256(path.read_bytes()).hexdigest(), picture))
+        except InputError as error:
+            faults.append(str(error))
     if faults:
         raise InputErrors(faults)
     found.sort(key=lambda pair: pair[0])
@@ -70,10 +61,7 @@ def load_samples(short_side: int | None) -> Photographs:
 
 
 def _read(path: Path, short_side: int | None) -> Tensor:
-    with Image.open(path) as opened:
-        if opened.width * opened.height > MAX_PIXELS:
-            raise InputError(f"{opened.width} x {opened.height} px is more than {MAX_PIXELS // 10**6} megapixels")
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image = open_picture(path)
     if short_side is not None:
         scale = short_side / min(image.size)
         size = (max(short_side, round(image.width * scale)), max(short_side, round(image.height * scale)))

@@ -64,6 +64,13 @@ def test_damaged_pictures_are_told_one_line_each(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in caught.value.lines] == [str(tmp_path / "b.png"), str(tmp_path / "c.jpg")]
 
 
+def test_transparent_and_16_bit_pictures_are_read_as_elsewhere(tmp_path: Path) -> None:
+    Image.new("RGBA", (12, 10), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    Image.fromarray(np.full((10, 12), 257 * 100, np.uint16)).save(tmp_path / "deep.png")
+    values = sorted(float(one.unique()) for one in load_folder(tmp_path, 8).pictures)
+    assert values == pytest.approx([100 / 255, 1.0])
+
+
 def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no picture in it; valid: files that end in"):
         load_folder(tmp_path, 8)
