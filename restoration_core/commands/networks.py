@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from restoration_core.commands.tables import make_table, print_table
 from restoration_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ def _print_networks(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
         return
-    table = _table("network", "weights", "native size", "parameters", "layer names")
+    table = make_table("network", "weights", "native size", "parameters", "layer names")
     for entry in entries:
         parameters = f"{entry.parameters / 1e6:.1f} M" if entry.parameters else "-"
         names = "conv3/relu" if entry.thesis_names else "module paths"
         table.add_row(entry.name, " ".join(entry.weights), str(entry.native_size), parameters, names)
-    _print(table)
+    print_table(table)
 
 
 def _print_layers(name: str, size: int | None, as_json: bool) -> None:
@@ -65,24 +65,11 @@ def _print_layers(name: str, size: int | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"network": name, "size": size, "layers": rows}, indent=2))
         return
-    table = _table("layer", f"shape at {size} px", "stride", "receptive field")
+    table = make_table("layer", f"shape at {size} px", "stride", "receptive field")
     for row in rows:
         shown = " x ".join(str(side) for side in row["shape"]) if row["shape"] else f"takes {row['valid_sizes']} px"
         table.add_row(row["layer"], shown, str(row["stride"]), str(row["receptive_field"]))
-    _print(table)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _print(table: Table) -> None:
-    # Piped output is not folded to a terminal's width: one row stays one line.
-    console = Console()
-    (console if console.is_terminal else Console(width=240)).print(table)
+    print_table(table)
 
 
 @click.group()

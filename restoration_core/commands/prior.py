@@ -75,7 +75,7 @@ def train(
     recipe = Recipe(
         expert=expert,
         patch_size=patch_size,
-        experts=min(512, 6 * patch_size**2) if experts is None else experts,
+        experts=min(512, 6 * max(patch_size, 1) ** 2) if experts is None else experts,
         pictures=photographs.identity,
         short_side=short_side,
         whitening=whitening,
@@ -93,6 +93,8 @@ def train(
     shelf = _library(library)
     source = "sample pictures" if images == SAMPLES else "photographs"
     description = f"{len(photographs.pictures)} {source}, shorter side {short_side} px"
+    if any(entry.key == recipe.key for entry in shelf.list()):
+        click.echo("the library has this prior already", err=True)
     shelf.get(recipe, lambda: photographs, _report, description)
     entry = shelf.entry(recipe.key)
     if out is not None:
@@ -116,17 +118,16 @@ def list_priors(as_json: bool, library: Path | None) -> None:
     if as_json:
         click.echo(json.dumps([_plain(entry) for entry in entries], indent=2))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from restoration_core.commands.tables import make_table, print_table
 
-    table = Table("key", "name", "expert", "patch", "experts", "dims", "loss", "where", "learned from")
+    table = make_table("key", "name", "expert", "patch", "experts", "dims", "loss", "where", "learned from")
     for entry in entries:
         recipe, report = entry.recipe, entry.report
         size = f"{recipe.patch_size} x {recipe.patch_size}"
         where = "bundled" if entry.bundled else "library"
         numbers = (str(recipe.experts), str(report.dims), f"{report.best_loss:.1f}")
         table.add_row(entry.key, entry.name, recipe.expert, size, *numbers, where, entry.description)
-    Console(width=None if Console().is_terminal else 160).print(table)
+    print_table(table)
 
 
 @prior.command()

@@ -39,13 +39,21 @@ def parse_terms(
         library: where learned priors are looked up.
 
     Raises:
-        InputError: for an unknown prior, or another number of weights than of priors.
+        InputError: for an unknown prior, a second one of a kind, or another number of weights than of priors.
     """
     if len(priors) != len(weights):
         raise InputError(
             f"{len(priors)} --prior and {len(weights)} --weight were given; valid: a weight after each prior"
         )
-    return tuple(_term(text, weight, classifier, library) for text, weight in zip(priors, weights, strict=True))
+    terms = tuple(_term(text, weight, classifier, library) for text, weight in zip(priors, weights, strict=True))
+    first: dict[str, str] = {}
+    for text, term in zip(priors, terms, strict=True):
+        if first.setdefault(term.name, text) != text or list(priors).count(text) > 1:
+            raise InputError(
+                f"--prior {text}: comes after --prior {first[term.name]}; valid: one learned prior, and each "
+                "hand-crafted one once"
+            )
+    return terms
 
 
 def _term(text: str, weight: float, classifier: Classifier, library: PriorLibrary) -> Term:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from restoration_core.commands.tables import make_table, print_table
 from restoration_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _COLUMNS = ("psnr", "ssim", "feature_error")
 @click.option("--network", default="cifar_alexnet", show_default=True, help="Name of the network.")
 @click.option("--weights", help="bundled, imagenet, random or a path; default: the network's own.")
 @click.option("--layer", required=True, help="Layer to match, e.g. conv3/relu.")
-@click.option("--size", type=click.IntRange(min=1), help="Side of the pictures in pixels; default: the native size.")
+@click.option("--size", type=click.IntRange(min=1), help="Side of the pictures, >= 11 px; default: the native size.")
 @click.option("--preset", "preset_name", default="mv2016", show_default=True, help="mv2016 or none.")
 @click.option(
     "--prior", "priors", multiple=True, metavar="NAME", help="total_variation:2, logistic:8, a library key ..."
@@ -44,7 +45,7 @@ _COLUMNS = ("psnr", "ssim", "feature_error")
 )
 @click.option("--iterations", type=click.IntRange(min=1), help="Steps; the preset's schedule is stretched to them.")
 @click.option("--learning-rate", type=float, help="Constant step of Adam in [0, 1] pixel units; default: the preset's.")
-@click.option("--seed", default=0, show_default=True, help="Of the initial noise and the jitter.")
+@click.option("--seed", default=0, show_default=True, help="Of the initial noise, the jitter, and random weights.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 ...")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the pictures and metrics.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -72,17 +73,19 @@ def reconstruct(
     import torch
 
     from restoration_core.images import load_image
+    from restoration_core.metrics.structural import WINDOW
     from restoration_core.networks import open_network
     from restoration_core.objectives import make_problem, open_preset
     from restoration_core.reconstruction import Schedule
     from restoration_core.reconstruction.validation import check_problem
 
     references = _expand(images)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: is a file; valid: a folder, made when it is missing")
+    _check_output(out)
     _check_device(device)
     classifier = open_network(network, weights, seed)
     side = classifier.native_size if size is None else size
+    if side < WINDOW:
+        raise InputError(f"--size {side}: too small to be scored; valid: {WINDOW} and more (the window of SSIM)")
     classifier.shape(layer, side)
     preset = open_preset(preset_name, classifier, layer)
     if iterations is not None:
@@ -111,22 +114,22 @@ def reconstruct(
 
 def _expand(images: Sequence[str]) -> list[str]:
     """Return one reference per picture; a folder stands for the pictures directly in it."""
-    from PIL import Image
+    from restoration_core.images import expand_images, folder_pictures
 
-    from restoration_core.images import expand_images
-
-    suffixes = {suffix for suffix in Image.registered_extensions() if suffix not in (".pdf", ".mpg", ".mpeg")}
     references: list[str] = []
     for image in images:
         folder = Path(image).expanduser()
-        if not folder.is_dir():
-            references.append(image)
-            continue
-        found = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file())
-        if not found:
-            raise InputError(f"{image}: no picture in this folder; valid: a folder with .jpg, .png, ... files")
-        references += found
+        references += map(str, folder_pictures(folder)) if folder.is_dir() else [image]
     return expand_images(references)
+
+
+def _check_output(out: Path) -> None:
+    """Fail before the optimisation rather than after it; nothing is made yet."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file; valid: a folder, made when it is missing")
+    above = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"--out {out}: {above} cannot be written; valid: a folder in one that can")
 
 
 def _check_device(device: str) -> None:
@@ -238,11 +241,9 @@ def _write(out: Path, rows: list[dict[str, Any]], originals: Sequence[Tensor], r
 
 
 def _print_table(rows: Sequence[dict[str, Any]], out: Path) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("image", "PSNR / dB", "SSIM", "feature error", "iterations", "time / s", "status"):
-        table.add_column(column, overflow="fold")
+    table = make_table("image", "PSNR / dB", "SSIM", "feature error", "iterations", "time / s", "status")
     for row in rows:
         values = [f"{row['metrics'][name]:.4g}" if row["metrics"] else "-" for name in _COLUMNS]
         table.add_row(row["image"], *values, str(row["iterations"]), f"{row['compute_s']:.1f}", row["status"])
-    Console().print(table)
+    print_table(table)
     click.echo(f"pictures and metrics.json in {out}")

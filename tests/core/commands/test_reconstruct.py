@@ -86,6 +86,11 @@ def test_a_run_that_breaks_down_exits_with_1_and_says_so(tmp_path: Path, capsys:
         (["sample:coffee", *QUICK, "--learning-rate", "0"], "learning_rate must be finite and > 0"),
         (["sample:coffee", *QUICK, "--device", "abacus"], "--device abacus: cannot be used here"),
         (["sample:coffee", *QUICK, "--iterations", "0"], "0 is not in the range"),
+        (["sample:coffee", "--layer", "pool1", "--size", "10"], "--size 10: too small to be scored; valid: 11"),
+        (
+            ["sample:coffee", *QUICK, *("--prior", "logistic:8", "--prior", "student_t"), *("--weight", "1") * 2],
+            "--prior student_t: comes after --prior logistic:8; valid: one learned prior",
+        ),
     ],
 )
 def test_bad_input_gives_one_line_exit_2_and_writes_nothing(
@@ -97,3 +102,20 @@ def test_bad_input_gives_one_line_exit_2_and_writes_nothing(
     assert message in printed
     assert len(printed.strip().splitlines()) == 1
     assert not out.exists()
+
+
+def test_an_output_folder_that_cannot_be_made_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert run("sample:coffee", *QUICK, "--out", str(tmp_path / "file" / "out")) == 2
+    printed = capsys.readouterr().err
+    assert f"{tmp_path / 'file'} cannot be written" in printed
+    assert len(printed.strip().splitlines()) == 1
+
+
+def test_the_piped_table_keeps_a_long_path_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / f"{'long' * 20}.png"
+    Image.effect_noise((30, 30), 50).convert("RGB").save(path)
+    assert run(str(path), *QUICK, "--out", str(tmp_path / "out")) == 0
+    assert f"{path} " in capsys.readouterr().out
