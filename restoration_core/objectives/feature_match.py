@@ -1,4 +1,4 @@
-"""The normalised feature loss (thesis summary, eq. 3)."""
+"""Targets of the feature match."""
 
 from __future__ import annotations
 
@@ -9,22 +9,6 @@ from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.networks.classifier import Classifier
-
-
-def feature_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Return ``||phi - phi_0||^2 / ||phi_0||^2`` of each row.
-
-    Args:
-        features: phi, ``(B, C, H, W)`` or ``(B, C)``.
-        target: phi_0, the same shape, or that of one row.
-
-    Returns:
-        ``(B,)``; 0 is a perfect match, 1 that of all-zero features. Mahendran & Vedaldi report its square root.
-
-    Source: thesis summary eq. 3 (the squared ratio).
-    """
-    target = target.expand_as(features)
-    return (features - target).square_().flatten(1).sum(1) / target.square().flatten(1).sum(1)
 
 
 def feature_targets(classifier: Classifier, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
