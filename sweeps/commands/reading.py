@@ -28,10 +28,8 @@ def status(name: str | None, as_json: bool, addresses: Addresses) -> None:
             if as_json:
                 print_json(rows)
             elif rows:
-                shown = [
-                    {key: _flat(value) if _is_text(value) else value for key, value in row.items()} for row in rows
-                ]
-                print_rows(shown, list(rows[0]), title=f"Sweeps in {addresses.store}")
+                shown = [_overview(row) for row in rows]
+                print_rows(shown, list(shown[0]), title=f"Sweeps in {addresses.store}")
             else:
                 click.echo(f"no sweeps in {addresses.store}")
             return
@@ -132,6 +130,23 @@ def _fixed(spec: dict[str, Any]) -> set[str]:
     return {key for key, parameter in spec.get("parameters", {}).items() if parameter.get("value") is not None}
 
 
+def _overview(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a sweep's row as a narrow table shows it; ``--json`` has the rest."""
+    ended = sum(int(row[state]) for state in ("complete", "pruned", "failed"))
+    return {
+        "name": row["name"],
+        "status": row["status"],
+        "trials": f"{ended} of {row['trials_planned']}",
+        "failed": row["failed"],
+        "running": row["running"],
+        "metric": _flat(row["metric_names"]),
+        "best": row["best_objective"],
+        "trial": row["best_number"],
+        "owner": row["owner"],
+        "started (UTC)": str(row["created_at"])[:16].replace("T", " "),
+    }
+
+
 def _short(column: str) -> str:
     return column.removeprefix("metrics.").removeprefix("params.")
 
@@ -142,10 +157,6 @@ def _flat(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)[:19] if _is_time(value) else str(value)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, list | str)
 
 
 def _is_time(value: Any) -> bool:

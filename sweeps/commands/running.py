@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeps.commands.common import Addresses, address_options, json_option, print_json, print_rows
+from sweeps.commands.common import Addresses, address_options, cell, json_option, print_json, print_rows
 from sweeps.commands.progress import ProgressDisplay
 from sweeps.commands.reading import best_rows, print_best
 
@@ -96,9 +96,16 @@ def replay(name: str, number: int, as_json: bool, addresses: Addresses) -> None:
         click.echo(f"trial {number} of {name}: {'identical' if report.identical else 'NOT identical'}")
         for key, value in found.items():
             if key != "identical" and value not in (None, "", [], (), {}):
-                click.echo(f"  {key.replace('_', ' ')}: {value}")
+                click.echo(f"  {key.replace('_', ' ')}: {_listed(value)}")
     if not report.identical:
         click.get_current_context().exit(1)
+
+
+def _listed(value: Any) -> str:
+    """Return a value of a report as one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {cell(item)}" for name, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else cell(value)
 
 
 def _free_name(name: str, store: str) -> str:
@@ -145,6 +152,11 @@ def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
     if outcome.verdict:
         print_verdict(outcome.verdict)
     click.echo(f"{name}: {_ended(outcome)}")
+    if outcome.progress.get("hours_used_up") and outcome.progress["asked"] < outcome.progress["planned"]:
+        click.echo(
+            f"budget.hours ended the search after {outcome.progress['asked']} of {outcome.progress['planned']} trials; "
+            f"to go on for as long again: restoration sweep resume {name}{addresses.options()}"
+        )
     click.echo(f"store: {addresses.store}")
     click.echo(f"MLflow: {addresses.mlflow or 'off'}")
     if outcome.tracking_error or outcome.untracked:

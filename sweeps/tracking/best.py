@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -40,8 +41,9 @@ def best_from_mlflow(mlflow_uri: str, name: str, k: int = 10) -> pd.DataFrame:
         k: at most this many rows.
 
     Returns:
-        Columns number, state, baseline, objective (NaN with several metrics), ``params.*`` (text, as MLflow keeps
-        them), ``metrics.*`` (means), mlflow_run_id.
+        The store's columns as far as MLflow has them: number, state, baseline, objective (NaN with several metrics),
+        ``params.*`` and ``raw.*`` (MLflow keeps text: what reads as a number or a truth value becomes one),
+        ``metrics.*`` (means; of those at held-out layers only the sweep's own), and mlflow_run_id.
 
     Raises:
         InputError: a bad address, an MLflow that does not answer, or one that knows no such sweep.
@@ -118,16 +120,32 @@ def _front(runs: list[Run], metrics: list[str], goals: list[str]) -> list[Run]:
 def _frame(runs: list[Run], metrics: list[str]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for run in runs:
-        means = {key: value for key, value in run.data.metrics.items() if "/" not in key}
+        found = run.data.metrics
+        # A key with a slash is a value of one picture, a curve, or a metric at a layer.
+        means = {key: value for key, value in found.items() if "/" not in key}
+        means |= {name: found[metric_key(name)] for name in metrics if metric_key(name) in found}
         rows.append(
             {
                 "number": int(run.data.tags["trial"]),
                 "state": run.data.tags["state"],
                 "baseline": run.data.tags.get("baseline"),
-                "objective": means.get(metric_key(metrics[0]), float("nan")) if len(metrics) == 1 else float("nan"),
-                **{f"params.{key}": value for key, value in sorted(run.data.params.items())},
+                "objective": means.get(metrics[0], float("nan")) if len(metrics) == 1 else float("nan"),
+                **{_column(key): _typed(value) for key, value in sorted(run.data.params.items())},
                 **{f"metrics.{key}": value for key, value in sorted(means.items())},
                 "mlflow_run_id": run.info.run_id,
             }
         )
     return pd.DataFrame(rows, columns=None if rows else ["number", "state", "baseline", "objective", "mlflow_run_id"])
+
+
+def _column(key: str) -> str:
+    return key if key.startswith("raw.") else f"params.{key}"
+
+
+def _typed(text: str) -> bool | int | float | str:
+    if text in ("True", "False"):
+        return text == "True"
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text

@@ -146,6 +146,25 @@ def test_status_best_and_export_agree_on_what_a_run_found(store: str, tmp_path: 
 
 
 @pytest.mark.slow
+def test_resuming_a_complete_sweep_says_that_nothing_is_left(store: str) -> None:
+    before = invoke("status", "tiny", "--store", store, "--json")
+    said = invoke("resume", "tiny", "--store", store, "--mlflow", "off")
+    assert "tiny: complete already, no trial was left to run" in said
+    assert invoke("status", "tiny", "--store", store, "--json") == before
+
+
+@pytest.mark.slow
+def test_a_search_ended_by_its_hours_says_so_and_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SPEC.replace("iterations: ", "hours: 1e-9, iterations: "))
+    url = f"sqlite:///{tmp_path / 'r.db'}"
+    result = CliRunner().invoke(
+        sweep, ["run", str(tmp_path / "tiny.yaml"), "--runner", "inprocess", "--store", url, "--mlflow", "off"]
+    )
+    assert "budget.hours ended the search after 0 of 4 trials" in result.output
+    assert f"restoration sweep resume tiny --store {url} --mlflow off" in result.output
+
+
+@pytest.mark.slow
 def test_replay_of_a_finished_trial_is_identical(store: str) -> None:
     report = json.loads(invoke("replay", "tiny", "2", "--store", store, "--json"))
     assert report["identical"] is True

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
+from sweeps.launch import start
 from sweeps.plan import plan
 from sweeps.sizing import size_packs, usable_cores
 from sweeps.spec import parse_spec
@@ -64,3 +66,10 @@ def test_measured_seconds_are_the_iterations_of_all_packs_at_the_measured_step()
     assert found.memory_mb > 100
     assert any("budget.hours" in note for note in found.notes)
     assert found.as_dict()["hours"] == pytest.approx(found.seconds / 3600)
+
+
+def test_the_disk_is_what_the_store_takes(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    small = parse_spec(SPEC.replace(", hours: 1.0e-9", ""), check=False)
+    start(small, runner="inprocess", store_url=f"sqlite:///{path}", mlflow_uri=None, verdict=False)
+    assert plan(small).disk_mb == pytest.approx(path.stat().st_size / 1e6, rel=0.3)
