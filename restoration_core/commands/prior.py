@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,7 +152,8 @@ def show(
     shelf = _library(library)
     entry = shelf.entry(name)
     if to is None:
-        click.echo(json.dumps(_plain(entry), indent=2))
+        text = json.dumps(_plain(entry), indent=2)
+        click.echo(re.sub(r"\[\s+(\S+),\s+(\S+)\s+\]", r"[\1, \2]", text))  # a (step, loss) pair on one line
         return
     if to.suffix.lower() not in Image.registered_extensions():
         raise InputError(f"--to {to}: unknown kind of picture {to.suffix!r}; valid: .png, .jpg, .webp")

@@ -161,11 +161,26 @@ class PriorLibrary:
 
     @contextlib.contextmanager
     def _locked(self, key: str) -> Iterator[None]:
-        """Hold the lock of one key; the system frees it when a process dies."""
+        """Hold the lock of one key; the system frees it when a process dies. Its file is gone afterwards."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / f"{key}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        path = self.root / f"{key}.lock"
+        while True:
+            with path.open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not _is_file_of(path, lock.fileno()):
+                    continue  # the process waited for has removed it: this lock would hold nobody off
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+
+
+def _is_file_of(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _default_root() -> Path:

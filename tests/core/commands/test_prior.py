@@ -38,7 +38,10 @@ def test_train_a_second_time_reads_the_library(tmp_path: Path, capsys: pytest.Ca
     assert run("train", *QUICK, "--library", tmp_path) == 0
     capsys.readouterr()
     assert run("train", *QUICK, "--library", tmp_path) == 0
-    assert "step" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "step" not in said
+    assert "the library has this prior already" in said
+    assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]  # no lock is left behind
 
 
 def test_train_from_a_folder_names_its_content(tmp_path: Path) -> None:
@@ -73,7 +76,9 @@ def test_show_draws_all_filters(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_show_without_a_file_prints_what_it_was_made_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("show", "logistic-8x8-512", "--library", tmp_path) == 0
-    shown = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) < 80  # a loss a line
+    shown = json.loads(printed)
     assert shown["recipe"]["sigma"] == 0.006
     assert len(shown["report"]["losses"]) == 41
 

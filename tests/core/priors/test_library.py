@@ -69,9 +69,10 @@ def test_two_processes_that_want_the_same_prior_train_it_once(tmp_path: Path) ->
     assert (tmp_path / "log").read_text() == "trained\n"
 
 
-def test_photographs_that_are_not_given_are_asked_for(tmp_path: Path) -> None:
+def test_photographs_that_are_not_given_are_asked_for_and_nothing_is_left_behind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be trained, on photographs sha256:noise that were not given"):
         PriorLibrary(tmp_path).get(SMALL)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_photographs_than_the_recipe_names_are_refused(tmp_path: Path) -> None:
