@@ -44,7 +44,7 @@ class Term:
 
     Attributes:
         name: under which its energy is recorded, e.g. ``total_variation`` or ``priors.image``.
-        prior: the energy.
+        prior: the energy. A ``patch_stride`` is heeded on the image alone; on a map the sum is always full.
         weight: raw weight against the normalised feature loss, >= 0.
         layer: the feature map it acts on; None for the image itself.
     """

@@ -122,7 +122,7 @@ def start_row(key: Hashable, problem: Problem, size: int, dtype: torch.dtype, de
                 stride, (problem.iterations, 2), generator=_generator(problem.seed, "patches", term.name)
             )
             for term in problem.terms
-            if (stride := getattr(term.prior, "patch_stride", 1)) > 1
+            if term.layer is None and (stride := getattr(term.prior, "patch_stride", 1)) > 1
         },
     )
 
