@@ -158,6 +158,7 @@ def test_the_catalogue_names_each_network_once_with_what_it_takes() -> None:
     assert not entries["resnet50"].thesis_names
 
 
+@pytest.mark.slow
 def test_opening_the_bundled_network_imports_neither_torchvision_nor_torchs_compiler() -> None:
     code = (
         "import sys; from restoration_core.networks import open_network; n = open_network(); n.shape('pool5', 64);"
