@@ -24,16 +24,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", "
 
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 # What Pillow's decoders raise on damaged files.
-_DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    TypeError,
-    struct.error,
-    Image.DecompressionBombError,
-)
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error)
 
 
 def load_image(reference: str | os.PathLike[str], size: int) -> NDArray[np.float32]:
@@ -83,6 +74,9 @@ def open_picture(path: Path) -> Image.Image:
                 return _rgb(ImageOps.exif_transpose(image), path)
     except InputError:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own bound, met before the size can be asked for
+        what = " ".join(str(error).split())
+        raise InputError(f"{path}: too large ({what}); valid: at most {MAX_PIXELS // 10**6} million pixels") from error
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: not a picture; valid: {', '.join(FORMATS)}") from error
     except _DAMAGED as error:
