@@ -26,7 +26,7 @@ class ReplayReport:
 
     Attributes:
         identical: all stored pictures came out with the same pixels; without stored pictures, all metrics agree within
-            1e-4 of their value.
+            1e-4 of their value; a failed trial failed again for the same reason.
         number: of the trial.
         pictures: how many were compared.
         differing: the ones that differ, as ``picture after STEP``.
@@ -50,7 +50,7 @@ def replay(store_url: str, name: str, number: int) -> ReplayReport:
     On the machine that ran it, on the CPU, the pictures are the same to the last bit, whatever batch the trial was in.
 
     Raises:
-        InputError: no such sweep or trial, a trial that is running or failed, or other weights here.
+        InputError: no such sweep or trial, a trial that is running, or other weights here.
     """
     view = view_sweep(store_url, name)
     reader = open_reader(store_url)
@@ -58,9 +58,8 @@ def replay(store_url: str, name: str, number: int) -> ReplayReport:
         trial = reader.trial(name, number)
     finally:
         reader.close()
-    if trial.state in {TrialState.RUNNING, TrialState.FAILED}:
-        why = f": {trial.failure}" if trial.failure else ""
-        raise InputError(f"trial {number} of {name!r} is {trial.state}{why}; valid: a finished trial")
+    if trial.state == TrialState.RUNNING:
+        raise InputError(f"trial {number} of {name!r} is {trial.state}; valid: a finished trial")
     with open_writer(store_url) as writer:
         context = stored_context(store_url, writer, view)
     if not torch.cuda.is_available() and trial.device is not None and trial.device.startswith("cuda"):
@@ -76,8 +75,10 @@ def replay(store_url: str, name: str, number: int) -> ReplayReport:
     finally:
         torch.set_num_threads(threads)
     record = single.record
-    if record.failure is not None:
-        raise InputError(f"trial {number} of {name!r} failed when it was run again: {record.failure}")
+    if trial.failure is not None or record.failure is not None:
+        before, now = (said or "complete" for said in (trial.failure, record.failure))
+        note = f"failed again: {now}" if now == before else f"was: {before}; is now: {now}"
+        return ReplayReport(now == before, number, 0, (), 0.0, dict(record.metrics), note)
     here = {(item.image, item.step): item.picture.sha256 for item in record.pictures}
     differing = tuple(
         f"{item.image} after {item.step}" for item in trial.pictures if here.get((item.image, item.step)) != item.sha256

@@ -110,8 +110,8 @@ def _not_kept(store: Store, sweep: SweepView, trial: TrialView) -> None:
         st.info("A failed trial leaves no pictures. This command runs it again:", icon=":material/hide_image:")
     else:
         st.info(
-            "This trial's pictures were not kept (`save:` in the spec says which are). This command makes them again, "
-            "from the same seed:",
+            "This trial's pictures were not kept (`save:` in the spec says which are). This command solves the trial "
+            "again from the same seed and compares the metrics:",
             icon=":material/hide_image:",
         )
     st.code(with_store(store.url, "sweep", "replay", sweep.name, str(trial.number)), language="bash")

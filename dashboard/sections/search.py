@@ -53,8 +53,8 @@ def search_section(sweep: SweepView, trials: pd.DataFrame) -> None:
     """Draw the history and the parameter plots of one chosen metric, then the front of several."""
     st.subheader("Optimisation history", anchor="history")
     options = {item.label: item for item in choices(sweep, trials)}
-    if not options:
-        st.caption("No trial has ended yet.")
+    if not any(len(finished(trials, item.column)) for item in options.values()):
+        st.caption("No trial has been completed yet.")
         return
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         label = st.selectbox("Metric", list(options), key="metric", bind="query-params", width=240)

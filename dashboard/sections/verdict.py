@@ -44,7 +44,7 @@ def differences(verdict: Mapping[str, Any], metric: str) -> pd.DataFrame:
             {
                 "Against": baseline,
                 "Winner minus baseline": f"{one['difference']:+.4g}",
-                "95 % interval": f"{low:+.4g} to {high:+.4g}",
+                "95 % interval": f"{low:+.4g} to {high:+.4g}" if one["pictures"] > 1 else "– (one picture)",
                 "Better on": f"{one['better_on']} of {one['pictures']} pictures",
             }
         )

@@ -179,7 +179,9 @@ def print_verdict(verdict: Mapping[str, Any]) -> None:
             "winner's": numbers["winner"],
             "baseline's": numbers["baseline"],
             "difference": numbers["difference"],
-            "95 % interval": " to ".join(f"{end:+.3g}" for end in numbers["interval"]),
+            "95 % interval": " to ".join(f"{end:+.3g}" for end in numbers["interval"])
+            if numbers["pictures"] > 1
+            else None,
             "better on": f"{numbers['better_on']} of {numbers['pictures']}",
         }
         for baseline, metrics in comparisons.items()

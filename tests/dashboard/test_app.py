@@ -176,6 +176,14 @@ class TestSweep:
         button(app, "open_best").click().run()
         assert sound(app).title[0].value == f"Trial {open_reader(url).best('demo', 1).iloc[0]['number']}"
 
+    def test_before_the_first_result_there_are_no_empty_charts(self, show: Show, url: str) -> None:
+        filler = Filler(url, "fresh", planned=4)
+        filler.ask(0, {"total_variation.weight": 1.0})
+        filler.close()
+        app = sound(show("sweep", sweep="fresh"))
+        assert "No trial has been completed yet." in words(app)
+        assert not app.get("plotly_chart")
+
     def test_a_running_sweep_follows_the_store(self, show: Show, url: str) -> None:
         fill_demo(url, running=True, planned=12)
         app = sound(show("sweep", sweep="demo"))

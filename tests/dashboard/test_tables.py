@@ -58,6 +58,12 @@ def test_a_verdict_sets_the_winner_beside_each_baseline_picture_by_picture():
     assert lead == ["mv2016", "+1.6", "+1.2 to +2", "2 of 2 pictures"]
 
 
+def test_one_picture_has_no_interval():
+    one = {"difference": 0.5, "interval": [0.5, 0.5], "better_on": 1, "pictures": 1}
+    shown = differences({"comparisons": {"none": {"psnr": one}}}, "psnr").iloc[0].tolist()
+    assert shown == ["none", "+0.5", "– (one picture)", "1 of 1 pictures"]
+
+
 def test_a_verdict_without_comparisons_has_no_tables():
     assert metrics_compared({"summary": "no verdict: the spec names no baselines"}) == []
 

@@ -10,7 +10,7 @@ from restoration_core.errors import InputError
 from sweeps.launch import start
 from sweeps.replay import replay
 from sweeps.store.writer import open_writer
-from tests.sweeps.sweeps_in_store import coordinate, make_spec, make_sweep, record, store
+from tests.sweeps.sweeps_in_store import coordinate, make_spec, make_sweep, store
 
 
 def test_every_trial_of_a_batch_replays_to_the_same_pixels(tmp_path: Path) -> None:
@@ -55,17 +55,33 @@ def test_a_picture_that_was_tampered_with_is_found(tmp_path: Path) -> None:
     assert report.differing == ("sample:coffee after 12",)
 
 
-def test_a_failed_and_a_running_trial_cannot_be_replayed(tmp_path: Path) -> None:
+def test_a_failed_trial_is_replayed_to_its_failure(tmp_path: Path) -> None:
+    url = store(tmp_path)
+    spec = make_spec(
+        baselines=["none"],
+        parameters={"total_variation.weight": {"value": 1e38}},
+        method={"sampler": "random", "trials": 1},
+    )
+    start(spec, runner="inprocess", store_url=url, mlflow_uri=None, verdict=False)
+    report = replay(url, "test", 1)
+    assert (report.identical, report.pictures) == (True, 0)
+    assert report.note.startswith("failed again: sample:coffee: ")
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("update trials set state = 'failed', failure = 'out of memory' where number = 0")
+    report = replay(url, "test", 0)
+    assert (report.identical, report.note) == (False, "was: out of memory; is now: complete")
+
+
+def test_a_running_trial_cannot_be_replayed(tmp_path: Path) -> None:
     url = store(tmp_path)
     spec = make_spec()
     make_sweep(url, spec)
     coordinator = coordinate(url, spec)
-    first, _ = coordinator.ask(2, "a")
-    coordinator.finish([record(first, 0.1, failure="out of memory")])
+    coordinator.ask(1, "a")
     coordinator.close()
-    with pytest.raises(InputError, match="trial 0 of 'test' is failed: out of memory; valid: a finished trial"):
+    with pytest.raises(InputError, match="trial 0 of 'test' is running; valid: a finished trial"):
         replay(url, "test", 0)
-    with pytest.raises(InputError, match="trial 1 of 'test' is running"):
-        replay(url, "test", 1)
     with open_writer(url):
         pass
