@@ -4,7 +4,7 @@ One iteration of Mahendran & Vedaldi's objective (feature match, total variation
 against the network's forward and backward pass alone, to the same layer with a loss of the same shape, and against the
 same iteration written with plain autograd and ``torch.optim.Adam``. The three take turns, medians are compared.
 
-    python benchmarks/iteration.py [--case cifar_alexnet|alexnet] [--batch N] [--rounds N] [--threads N]
+    python benchmarks/iteration.py [--case NAME] [--batch N] [--rounds N] [--threads N] [--default-allocator]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import make_problem, mv2016
-from restoration_core.reconstruction import BatchSolver, Problem
+from restoration_core.reconstruction import BatchSolver, Problem, keep_freed_memory
 
 CASES = {"cifar_alexnet": ("bundled", "conv3/relu", 64), "alexnet": ("random", "conv4/relu", 224)}
 JITTER = 4
@@ -35,10 +35,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="iterations per timing")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: processor time, for a busy machine")
+    parser.add_argument("--default-allocator", action="store_true", help="as a process that does not keep freed memory")
     arguments = parser.parse_args()
+    kept = not arguments.default_allocator and keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     machine = platform.processor() or platform.machine()
-    print(f"torch {torch.__version__}, {machine}, {arguments.threads} thread(s), {arguments.clock} time")
+    print(
+        f"torch {torch.__version__}, {machine}, {arguments.threads} thread(s), {arguments.clock} time, freed memory {'kept' if kept else 'given back'}"
+    )
     for case in arguments.case or list(CASES):
         for batch in arguments.batch or [1, 4, 16]:
             measure(case, batch, arguments.rounds, arguments.steps, CLOCKS[arguments.clock])

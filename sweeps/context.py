@@ -12,7 +12,7 @@ from torch import Tensor
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
 from restoration_core.priors.patch_experts import PatchExperts
-from restoration_core.reconstruction import Problem
+from restoration_core.reconstruction import Problem, keep_freed_memory
 from sweeps.problems import build_problems
 from sweeps.spec_models import SweepSpec
 
@@ -41,8 +41,10 @@ class PackContext:
     _features: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     def on(self, device: str) -> PackContext:
-        """Return this context with network and priors on ``device``, and set the number of threads of this process."""
+        """Return this context with network and priors on ``device``; set this process's threads and allocator."""
         torch.set_num_threads(self.threads)
+        if device == "cpu":
+            keep_freed_memory()
         dtype = torch.float32
         priors = {key: prior.to(device, dtype) for key, prior in self.priors.items()}
         return PackContext(self.spec, self.classifier.to(device, dtype), self.images, priors, device, self.threads)

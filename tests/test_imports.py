@@ -1,4 +1,4 @@
-"""The arrows between the rooms: each package is imported in a fresh interpreter and must not pull in what it may not."""
+"""The arrows between the rooms: each package is imported in a fresh interpreter and pulls in only what it may."""
 
 from __future__ import annotations
 

@@ -154,8 +154,10 @@ def _with_terms(
 
 
 def _solve(classifier: Classifier, problems: Sequence[Problem], size: int, device: str, quiet: bool) -> list[Result]:
-    from restoration_core.reconstruction import solve
+    from restoration_core.reconstruction import keep_freed_memory, solve
 
+    if device == "cpu":
+        keep_freed_memory()
     results: list[Result] = []
     with _progress(sum(problem.iterations for problem in problems), quiet) as show:
         for first in range(0, len(problems), _ROWS_AT_ONCE):

@@ -1,5 +1,6 @@
 """Reconstruction problems as data, and the batched optimiser that solves them."""
 
+from restoration_core.reconstruction.memory import keep_freed_memory
 from restoration_core.reconstruction.problem import (
     FEATURE_LOSS,
     OBJECTIVE,
@@ -23,5 +24,6 @@ __all__ = [
     "Schedule",
     "Status",
     "Term",
+    "keep_freed_memory",
     "solve",
 ]
