@@ -40,9 +40,9 @@ def main() -> None:
     kept = not arguments.default_allocator and keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     machine = platform.processor() or platform.machine()
-    print(
-        f"torch {torch.__version__}, {machine}, {arguments.threads} thread(s), {arguments.clock} time, freed memory {'kept' if kept else 'given back'}"
-    )
+    memory = "kept" if kept else "given back"
+    print(f"torch {torch.__version__}, {machine}, {arguments.threads} thread(s), {arguments.clock} time")
+    print(f"freed memory {memory}")
     for case in arguments.case or list(CASES):
         for batch in arguments.batch or [1, 4, 16]:
             measure(case, batch, arguments.rounds, arguments.steps, CLOCKS[arguments.clock])
