@@ -42,6 +42,7 @@ def gallery(store: Store, sweep: SweepView, shown: Sequence[Contender], metric: 
         return
     compared = any(item.trial.baseline is not None for item in shown)
     st.subheader("Best against the baselines" if compared else "Best beside the original", anchor="pictures")
+    st.caption(f"Below each picture its own {escape_markdown(metric)}.")
     names = list(originals)
     for name in names[:_ROWS]:
         columns = st.columns(max(4, len(shown) + 1), gap="small")
@@ -54,7 +55,7 @@ def gallery(store: Store, sweep: SweepView, shown: Sequence[Contender], metric: 
             value = _value(item.trial, name, metric)
             place.image(
                 store.picture(final[0].sha256),
-                caption=escape_markdown(caption + (f": {metric} {value}" if value else "")),
+                caption=escape_markdown(caption + (f": {value}" if value else "")),
                 alt=f"{caption}, {name}",
             )
     if len(names) > _ROWS:
