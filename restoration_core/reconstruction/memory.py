@@ -13,8 +13,8 @@ def keep_freed_memory() -> bool:
     """Tell glibc's allocator to keep large freed blocks instead of giving them back to the system.
 
     By default every tensor above a threshold is mapped anew and its pages are cleared by the kernel on first touch. A
-    reconstruction frees and allocates the same maps each iteration, and on a CPU the page faults cost a good part of its
-    time (``benchmarks/iteration.py --default-allocator`` measures it). For processes that reconstruct for long; the
+    reconstruction frees and allocates the same maps each iteration, and on a CPU the page faults cost a good part of
+    its time (``benchmarks/iteration.py --default-allocator`` measures it). For processes that reconstruct for long; the
     process keeps its peak memory until it ends.
 
     Returns:
