@@ -40,6 +40,7 @@ def imported_by(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", sorted(FORBIDDEN))
+@pytest.mark.slow
 def test_package_pulls_in_nothing_beyond_its_arrows(module: str) -> None:
     loaded = imported_by(module)
     assert module in loaded
@@ -47,6 +48,7 @@ def test_package_pulls_in_nothing_beyond_its_arrows(module: str) -> None:
     assert not broken, f"{module} must not import {broken}"
 
 
+@pytest.mark.slow
 def test_the_whole_core_runs_without_the_service() -> None:
     import restoration_core
 

@@ -131,6 +131,7 @@ class TestSweep:
         assert titles == ["total_variation.weight", "priors.image.expert", "priors.image.patch_size"]
         assert charts[1]["layout"]["xaxis"]["type"] == "log"
 
+    @pytest.mark.slow
     def test_the_trials_can_be_filtered_by_state_text_and_range(self, show: Show, url: str) -> None:
         fill_demo(url)
         app = show("sweep", sweep="demo")

@@ -193,6 +193,7 @@ def test_a_resumed_search_suggests_what_the_interrupted_one_would_have(url: str,
     assert run(url, None) == run(other, 8)
 
 
+@pytest.mark.slow
 def test_a_live_sweep_is_not_taken_over(url: str) -> None:
     spec = make_spec()
     make_sweep(url, spec)

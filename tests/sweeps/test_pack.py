@@ -82,6 +82,7 @@ def test_a_batch_that_raises_is_solved_trial_by_trial_and_only_the_guilty_one_fa
         assert pixels[0] == pixels[1]
 
 
+@pytest.mark.slow
 def test_rows_that_end_at_different_times_are_refilled_at_once_and_stay_occupied() -> None:
     trials = [GOOD | {"iterations": 60 + 23 * (number % 5)} for number in range(24)]
     queue = Queue(trials)

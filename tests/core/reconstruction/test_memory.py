@@ -29,6 +29,7 @@ def page_faults(mode: str) -> int:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+@pytest.mark.slow
 def test_kept_memory_is_used_again_without_asking_the_system() -> None:
     tensors, bytes_each = 20, 64 * 2**20
     touched = tensors * bytes_each // resource.getpagesize()

@@ -72,6 +72,7 @@ def test_check_says_what_is_there_and_makes_nothing(tmp_path: Path, mlflow_uri: 
     assert "not MLflow's" in check(f"sqlite:///{tmp_path / 'other.db'}").reason
 
 
+@pytest.mark.slow
 def test_check_of_a_server_that_is_not_there_or_does_not_answer_is_quick() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
