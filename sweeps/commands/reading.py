@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 import click
@@ -60,6 +61,8 @@ def status(name: str | None, as_json: bool, addresses: Addresses) -> None:
     print_rows(lines, ["what", "value"], title=f"Sweep {name}")
     if best:
         print_best(best, "Best trial", fixed)
+    if _abandoned(view.status, view.lease_expires_at):
+        click.echo(f"nobody is running it; to go on: restoration sweep resume {name}{addresses.options()}")
 
 
 @click.command()
@@ -123,6 +126,15 @@ def print_best(rows: list[dict[str, Any]], title: str, fixed: Collection[str] = 
     columns += [key for key in names if key.startswith("params.") and key not in hidden]
     shown = [{_short(key): value for key, value in row.items() if key in columns} for row in rows]
     print_rows(shown, [_short(key) for key in columns], title=title)
+
+
+def _abandoned(status: str, lease_expires_at: datetime | None) -> bool:
+    """Return whether a sweep that is not complete has no live coordinator, as after a kill."""
+    from sweeps.store import SweepStatus
+    from sweeps.store.models import utcnow
+
+    alive = lease_expires_at is not None and lease_expires_at > utcnow()
+    return status in {SweepStatus.RUNNING, SweepStatus.INTERRUPTED} and not alive
 
 
 def _fixed(spec: dict[str, Any]) -> set[str]:

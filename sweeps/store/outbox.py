@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
-from sweeps.store.models import OutboxEntry, OutboxKind, Sweep, SweepStatus, Trial, TrialState, utcnow
+from sweeps.store.models import OutboxEntry, Sweep, Trial, utcnow
 from sweeps.store.records import OutboxItem
 
 
@@ -55,20 +55,3 @@ def fail(connection: Connection, ids: Sequence[int], error: str) -> None:
             .values(attempts=OutboxEntry.attempts + 1, error=error),
             [{"entry": entry} for entry in ids],
         )
-
-
-def refill(connection: Connection, sweep_id: int, status: str) -> int:
-    """Enter the whole sweep again (start, finished trials in finishing order, end); return how many entries."""
-    finished = connection.execute(
-        select(Trial.id)
-        .where(Trial.sweep_id == sweep_id, Trial.state != TrialState.RUNNING.value)
-        .order_by(Trial.finish_order)
-    ).scalars()
-    entries = [(OutboxKind.SWEEP, None), *((OutboxKind.TRIAL, trial_id) for trial_id in finished)]
-    if status != SweepStatus.RUNNING:
-        entries.append((OutboxKind.SWEEP_END, None))
-    connection.execute(
-        insert(OutboxEntry),
-        [{"sweep_id": sweep_id, "trial_id": trial_id, "kind": kind.value} for kind, trial_id in entries],
-    )
-    return len(entries)

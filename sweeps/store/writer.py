@@ -203,15 +203,6 @@ class Writer:
         """Keep why a delivery failed; the entries stay pending."""
         self._write(lambda connection: outbox.fail(connection, ids, error))
 
-    def refill_outbox(self, name: str) -> int:
-        """Enter a whole sweep again, for an MLflow that lost it; return the number of entries."""
-
-        def refill(connection: Connection) -> int:
-            sweep = sweep_rows.find(connection, name)
-            return outbox.refill(connection, sweep.id, sweep.status)
-
-        return self._write(refill)
-
     # Priors
 
     def put_prior(self, key: str, family: str, description: Mapping[str, Any], blob: bytes) -> None:

@@ -373,17 +373,6 @@ class StoreContract:
         assert reader.sweep("first").finished_at is None
         assert [entry.kind for entry in writer.pending_outbox(10)] == ["sweep", "sweep_end", "sweep"]
 
-    def test_a_refilled_outbox_tells_the_whole_sweep_in_finishing_order(
-        self, writer: Writer, sweep: int, lease: int
-    ) -> None:
-        writer.insert_trials(sweep, lease, new_trials(0, 1, 2))
-        writer.finish_trials(sweep, lease, [finished(2), finished(0)])
-        writer.mark_delivered([entry.id for entry in writer.pending_outbox(100)])
-        assert writer.refill_outbox("first") == 3
-        assert [(entry.kind, entry.trial_number) for entry in writer.pending_outbox(100)] == [
-            ("sweep", None), ("trial", 2), ("trial", 0),
-        ]  # fmt: skip
-
     def test_mlflow_runs_are_noted(self, writer: Writer, reader: Reader, sweep: int, lease: int) -> None:
         writer.insert_trials(sweep, lease, new_trials(0, 1))
         writer.set_mlflow_run("parent", sweep_id=sweep)

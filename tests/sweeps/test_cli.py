@@ -21,6 +21,7 @@ from sweeps.commands.common import Addresses, duration
 from sweeps.commands.dashboard import dashboard_command
 from sweeps.commands.doctor import examine
 from sweeps.commands.progress import ProgressDisplay, describe
+from sweeps.store import NewSweep, open_writer
 
 SPEC = """\
 name: tiny
@@ -143,6 +144,26 @@ def test_status_best_and_export_agree_on_what_a_run_found(store: str, tmp_path: 
     assert table["number"].tolist() == [0, 1, 2, 3]
     assert table.loc[0, "baseline"] == "none"
     assert table["objective"].min() == pytest.approx(best[0]["objective"])
+
+
+def test_a_sweep_whose_runner_was_killed_is_told_from_one_that_runs(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'r.db'}"
+    with open_writer(url) as writer:
+        new = NewSweep("tiny", SPEC, {}, ["image_mse"], ["minimize"], 0, 3, "me", {}, [])
+        lease = writer.acquire_lease(writer.create_sweep(new), "a runner", 100.0)
+        assert "restoration sweep resume" not in invoke("status", "tiny", "--store", url)
+        writer.renew_lease(writer.find_sweep("tiny"), lease, -1.0)
+    assert "nobody is running it; to go on: restoration sweep resume tiny" in invoke("status", "tiny", "--store", url)
+
+
+@pytest.mark.slow
+def test_again_takes_the_next_free_name(store: str, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SPEC.replace("trials: 3", "trials: 1"))
+    arguments = ["run", str(tmp_path / "tiny.yaml"), "--runner", "inprocess", "--store", store, "--mlflow", "off"]
+    assert "tiny-2: complete after" in invoke(*arguments, "--again", "--no-verdict")
+    assert "tiny-3: complete after" in invoke(*arguments, "--again", "--no-verdict")
+    for name in ("tiny-2", "tiny-3"):  # the store is shared with the other tests
+        invoke("delete", name, "--yes", "--store", store)
 
 
 @pytest.mark.slow
