@@ -15,8 +15,8 @@ import torch
 
 from restoration_core.networks import Classifier, open_network
 from restoration_core.priors.experts import EXPERTS
-from restoration_core.priors.library import PriorLibrary
 from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.reconstruction import BatchSolver, Problem
 from sweeps import verdict
 from sweeps.devices import device_here, gpus_here

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from restoration_core.errors import InputError
 from restoration_core.priors.blobs import from_blob
-from restoration_core.priors.library import PriorLibrary
 from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.priors.recipe import default_recipe
 from sweeps.context import PriorKey
 from sweeps.problems import priors_needed

@@ -13,8 +13,8 @@ import click
 from restoration_core.errors import InputError
 
 if TYPE_CHECKING:
-    from restoration_core.priors.library import Entry, PriorLibrary
     from restoration_core.priors.photographs import Photographs
+    from restoration_core.priors.prior_library import Entry, PriorLibrary
 
 # torch is imported inside the commands, so that `--help` answers at once.
 
@@ -165,7 +165,7 @@ def show(
 
 
 def _library(folder: Path | None) -> PriorLibrary:
-    from restoration_core.priors.library import PriorLibrary
+    from restoration_core.priors.prior_library import PriorLibrary
 
     return PriorLibrary(folder)
 

@@ -10,8 +10,8 @@ from restoration_core.networks import Classifier
 from restoration_core.priors.alpha_norm import AlphaNorm
 from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.isotropic_range import IsotropicRange
-from restoration_core.priors.library import PriorLibrary
 from restoration_core.priors.prior import Prior
+from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.reconstruction import Term
 

@@ -146,7 +146,7 @@ def _with_terms(
 ) -> tuple[Any, ...]:
     """Return the preset's terms with those given added; one of the same name replaces the preset's."""
     from restoration_core.commands.prior_terms import parse_terms
-    from restoration_core.priors.library import PriorLibrary
+    from restoration_core.priors.prior_library import PriorLibrary
 
     given = parse_terms(priors, weights, classifier, PriorLibrary())
     named = {term.name for term in given}

@@ -2,10 +2,10 @@
 
 from restoration_core.priors.alpha_norm import AlphaNorm
 from restoration_core.priors.isotropic_range import IsotropicRange, project_to_bound
-from restoration_core.priors.library import PriorLibrary
 from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.priors.photographs import load_folder, load_samples
 from restoration_core.priors.prior import Prior
+from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.priors.recipe import Recipe, default_recipe
 from restoration_core.priors.score_matching import score_matching_loss
 from restoration_core.priors.total_variation import TotalVariation

@@ -12,7 +12,7 @@ from PIL import Image
 
 from restoration_core.cli import main
 from restoration_core.priors.blobs import from_blob
-from restoration_core.priors.library import PriorLibrary
+from restoration_core.priors.prior_library import PriorLibrary
 
 QUICK = ["--patch-size", "3", "--experts", "6", "--patches", "600", "--iterations", "5", "--short-side", "24"]
 

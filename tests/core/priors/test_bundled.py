@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from restoration_core.images import load_image, sample_names
 from restoration_core.priors.controls import noise_matched, phase_scrambled
-from restoration_core.priors.library import PriorLibrary
 from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.prior_library import PriorLibrary
 
 EXPERTS = ("logistic", "student_t")
 Filters = NDArray[np.float64]

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from restoration_core.errors import InputError
-from restoration_core.priors import library as module
+from restoration_core.priors import prior_library as module
 from restoration_core.priors.blobs import from_blob, to_blob
-from restoration_core.priors.library import PriorLibrary
 from restoration_core.priors.photographs import Photographs
+from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.priors.recipe import Recipe, default_recipe
 from restoration_core.priors.training import TrainedPrior, train_patch_experts
 
