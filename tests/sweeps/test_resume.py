@@ -27,7 +27,9 @@ def check_killed_and_resumed(folder: Path, runner: str) -> None:
     reader.close()
     assert [row["number"] for row in rows] == list(range(TRIALS + 1))
     assert {row["state"] for row in rows} == {"complete"}
-    assert {row["number"] for row in rows if row["attempt"] > 1} == running
+    again = {row["number"] for row in rows if row["attempt"] > 1}
+    # Ray's actors outlive a killed driver for a moment, in which a trial in flight may still be handed in.
+    assert again <= running if runner == "ray" else again == running
     assert len({row["finish_order"] for row in rows}) == TRIALS + 1
     assert view.status == "complete"
     assert before == {number: final_pixels(folder, number) for number in done}

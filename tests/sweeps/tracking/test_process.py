@@ -121,8 +121,9 @@ def test_addresses_are_not_in_the_process_list(tmp_path: Path, mlflow_uri: str) 
     made = new_sweep(tmp_path)
     tracker = start_tracker(made.url, mlflow_uri)
     try:
-        command = Path(f"/proc/{tracker.pid}/cmdline").read_bytes()
-        assert b"sweeps.tracking" in command
+        place = Path(f"/proc/{tracker.pid}/cmdline")
+        wait_for(lambda: b"sweeps.tracking" in place.read_bytes(), timeout_s=10.0)  # empty for a moment at its start
+        command = place.read_bytes()
         assert str(tmp_path).encode() not in command
     finally:
         tracker.stop(0.1)
