@@ -20,7 +20,7 @@ from sweeps.store.records import NewSweep
 from sweeps.store.writer import Writer, open_writer
 from sweeps.stored_sweep import SEARCH, VALIDATION, open_classifier, versions
 from sweeps.tracking import parse_mlflow_uri, start_tracker
-from sweeps.trained_priors import train_missing
+from sweeps.trained_priors import Notice, train_missing
 from sweeps.verdict import judge
 
 TRACKER_TIMEOUT_S = 30.0
@@ -62,6 +62,7 @@ def start(
     name: str | None = None,
     verdict: bool = True,
     progress: Progress | None = None,
+    notice: Notice = lambda line: None,
 ) -> SweepOutcome:
     """Run a new sweep to its end.
 
@@ -73,6 +74,7 @@ def start(
         name: in place of the spec's.
         verdict: judge the winner on the validation pictures at the end.
         progress: called now and then with the coordinator's `progress()`.
+        notice: called with a line of text while a missing prior is trained.
 
     Raises:
         InputError: something given is wrong; nothing was written and Ray not started.
@@ -93,7 +95,7 @@ def start(
     images = load(spec.images, spec.image_size)
     validation = load(spec.validate_on, spec.image_size)
     with open_writer(store_url) as writer:
-        priors, prior_keys = train_missing(spec, writer)
+        priors, prior_keys = train_missing(spec, writer, notice)
         sweep_id = writer.create_sweep(
             NewSweep(
                 name=spec.name,

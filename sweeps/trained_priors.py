@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from restoration_core.errors import InputError
 from restoration_core.priors.blobs import from_blob
@@ -14,9 +14,16 @@ from sweeps.problems import priors_needed
 from sweeps.spec_models import SweepSpec
 from sweeps.store.writer import Writer
 
+Notice = Callable[[str], None]
 
-def train_missing(spec: SweepSpec, writer: Writer) -> tuple[dict[PriorKey, PatchExperts], dict[str, str]]:
+
+def train_missing(
+    spec: SweepSpec, writer: Writer, notice: Notice
+) -> tuple[dict[PriorKey, PatchExperts], dict[str, str]]:
     """Return the sweep's priors, trained where the library has none, and keep them in the store.
+
+    Args:
+        notice: called with a line now and then while a prior is trained.
 
     Returns:
         priors by (expert, patch size); their keys in the store by ``expert-size``, which go into the sweep's row.
@@ -25,13 +32,28 @@ def train_missing(spec: SweepSpec, writer: Writer) -> tuple[dict[PriorKey, Patch
     priors, keys = {}, {}
     for expert, size in priors_needed(spec):
         recipe = default_recipe(expert, size)
-        priors[expert, size] = library.get(recipe)
+        told = _Told(f"training the {expert} prior for {size} x {size} patches, once", notice)
+        priors[expert, size] = library.get(recipe, progress=told)
         keys[f"{expert}-{size}"] = recipe.key
         if writer.get_prior(recipe.key) is None:
             entry = library.entry(recipe.key)
             description = {"name": entry.name, "description": entry.description, "expert": expert, "patch_size": size}
             writer.put_prior(recipe.key, "patch_experts", description, library.blob(recipe.key))
     return priors, keys
+
+
+class _Told:
+    """Turns training's many reports into a line at its start and every quarter."""
+
+    def __init__(self, what: str, notice: Notice) -> None:
+        self._what, self._notice = what, notice
+        self._quarter = -1
+
+    def __call__(self, step: int, steps: int, loss: float) -> None:
+        quarter = 4 * step // steps
+        if quarter > self._quarter:
+            self._quarter = quarter
+            self._notice(f"{self._what}: {step / steps:.0%}, held-out loss {loss:.4g}")
 
 
 def stored_priors(writer: Writer, keys: Mapping[str, str]) -> dict[PriorKey, PatchExperts]:

@@ -52,6 +52,7 @@ def run(file: str, runner: str, name: str | None, again: bool, no_verdict: bool,
             name=sweep_name,
             verdict=not no_verdict,
             progress=progress,
+            notice=lambda line: click.echo(f"{sweep_name}: {line}", err=True),
         )
     _conclude(outcome, addresses)
 

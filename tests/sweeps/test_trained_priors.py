@@ -1,0 +1,43 @@
+"""A sweep's priors: trained once with word of it, kept in the store, read back from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from restoration_core.errors import InputError
+from restoration_core.priors import Recipe
+from sweeps import trained_priors
+from sweeps.store import open_writer
+from sweeps.trained_priors import stored_priors, train_missing
+from tests.sweeps.sweeps_in_store import make_spec, store
+
+SIZE = 4
+
+
+def small(expert: str, patch_size: int) -> Recipe:
+    return Recipe(expert=expert, patch_size=patch_size, experts=8, patches=2000, iterations=200)
+
+
+def test_a_missing_prior_is_trained_once_with_word_of_it_and_kept_in_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESTORATION_PRIORS", str(tmp_path / "priors"))
+    monkeypatch.setattr(trained_priors, "default_recipe", small)
+    parameters = {"priors.image.weight": {"value": 0.1}, "priors.image.patch_size": {"value": SIZE}}
+    spec = make_spec(parameters=parameters)
+    lines: list[str] = []
+    with open_writer(store(tmp_path)) as writer:
+        priors, keys = train_missing(spec, writer, lines.append)
+        assert list(priors) == [("student_t", SIZE)]
+        assert lines[0].startswith(f"training the student_t prior for {SIZE} x {SIZE} patches, once: ")
+        assert 2 <= len(lines) <= 5
+        train_missing(spec, writer, lines.append)
+        assert len(lines) <= 5, "it was there already"
+        x = torch.rand(2, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+        again = stored_priors(writer, keys)["student_t", SIZE]
+        torch.testing.assert_close(again.energy(x), priors["student_t", SIZE].energy(x), rtol=0, atol=0)
+        with pytest.raises(InputError, match="no longer has the prior student_t-4"):
+            stored_priors(writer, {"student_t-4": "0" * 16})
