@@ -17,7 +17,7 @@ from restoration_core.networks import Classifier, open_network
 from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.reconstruction import BatchSolver, Problem
+from restoration_core.reconstruction import BatchSolver, Problem, keep_freed_memory
 from sweeps import verdict
 from sweeps.devices import device_here, gpus_here
 from sweeps.problems import build_problems, compute_targets, priors_needed
@@ -167,6 +167,8 @@ def _measure(spec: SweepSpec, sizing: Sizing, device: str) -> _Measured:
 
     threads = torch.get_num_threads()
     torch.set_num_threads(spec.resources.threads)
+    if device == "cpu":
+        keep_freed_memory()  # as the packs do
     try:
         classifier = open_network(spec.network.name, "random").to(device, torch.float32)
         problems = _pack_of_problems(spec, sizing.width, classifier)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeps.commands.common import Addresses, address_options, json_option, print_json, print_rows, records
+
+if TYPE_CHECKING:
+    from sweeps.store import SweepView
 
 _SHOWN = ("image_mse", "psnr", "ssim", "feature_error")
 _STATES = ("running", "complete", "pruned", "failed")
@@ -61,7 +63,7 @@ def status(name: str | None, as_json: bool, addresses: Addresses) -> None:
     print_rows(lines, ["what", "value"], title=f"Sweep {name}")
     if best:
         print_best(best, "Best trial", fixed)
-    if _abandoned(view.status, view.lease_expires_at):
+    if _abandoned(view):
         click.echo(f"nobody is running it; to go on: restoration sweep resume {name}{addresses.options()}")
 
 
@@ -128,13 +130,11 @@ def print_best(rows: list[dict[str, Any]], title: str, fixed: Collection[str] = 
     print_rows(shown, [_short(key) for key in columns], title=title)
 
 
-def _abandoned(status: str, lease_expires_at: datetime | None) -> bool:
+def _abandoned(view: SweepView) -> bool:
     """Return whether a sweep that is not complete has no live coordinator, as after a kill."""
     from sweeps.store import SweepStatus
-    from sweeps.store.models import utcnow
 
-    alive = lease_expires_at is not None and lease_expires_at > utcnow()
-    return status in {SweepStatus.RUNNING, SweepStatus.INTERRUPTED} and not alive
+    return view.status in {SweepStatus.RUNNING, SweepStatus.INTERRUPTED} and not view.is_held
 
 
 def _fixed(spec: dict[str, Any]) -> set[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restoration_core.errors import InputError
 from sweeps.commands.common import Addresses, address_options, cell, json_option, print_json, print_rows
 from sweeps.commands.progress import ProgressDisplay
 from sweeps.commands.reading import best_rows, print_best
@@ -113,8 +114,12 @@ def _free_name(name: str, store: str) -> str:
     """Return ``name``, or the first of NAME-2, NAME-3, ... that no sweep in the store has."""
     from sweeps.store import open_reader, open_writer
 
-    open_writer(store).close()  # an empty store where there is none yet
-    reader = open_reader(store)
+    try:
+        # A store that is not there yet is made by the run itself, once all else has been found valid.
+        with open_writer(store, create=False):
+            reader = open_reader(store)
+    except InputError:
+        return name
     try:
         taken = set(reader.sweeps()["name"])
     finally:

@@ -34,9 +34,13 @@ class StaleLease(RuntimeError):
         super().__init__(f"sweep {sweep_id} was taken over: lease {lease} is stale, the current one is {current}")
 
 
+def is_held(holder: str | None, expires_at: datetime | None) -> bool:
+    """Return whether a sweep's lease is somebody's now: taken, and not run out."""
+    return holder is not None and expires_at is not None and expires_at > utcnow()
+
+
 def acquire(connection: Connection, sweep_id: int, holder: str, ttl_s: float) -> int:
     """Take the lease and return its fencing token, one more than the last (the same holder's former one ends too)."""
-    now = utcnow()
     row = connection.execute(
         select(Sweep.name, Sweep.lease_holder, Sweep.lease_expires_at, Sweep.fencing_token)
         .where(Sweep.id == sweep_id)
@@ -44,13 +48,13 @@ def acquire(connection: Connection, sweep_id: int, holder: str, ttl_s: float) ->
     ).one_or_none()
     if row is None:
         raise InputError(f"no sweep has the id {sweep_id}; it was deleted or never created")
-    if row.lease_holder not in (None, holder) and row.lease_expires_at is not None and row.lease_expires_at > now:
+    if row.lease_holder != holder and is_held(row.lease_holder, row.lease_expires_at):
         raise LeaseHeld(row.name, row.lease_holder, row.lease_expires_at)
     token: int = row.fencing_token + 1
     connection.execute(
         update(Sweep)
         .where(Sweep.id == sweep_id)
-        .values(lease_holder=holder, lease_expires_at=now + timedelta(seconds=ttl_s), fencing_token=token)
+        .values(lease_holder=holder, lease_expires_at=utcnow() + timedelta(seconds=ttl_s), fencing_token=token)
     )
     return token
 

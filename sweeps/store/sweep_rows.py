@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from restoration_core.errors import InputError, unknown
 from sweeps.store.finishing import insert_pictures
-from sweeps.store.leases import LeaseHeld
+from sweeps.store.leases import LeaseHeld, is_held
 from sweeps.store.models import (
     Curve,
     ImageMetric,
@@ -114,8 +114,7 @@ def remove(connection: Connection, name: str, force: bool) -> dict[str, int]:
         LeaseHeld: it is being run, and ``force`` is not set.
     """
     sweep = find(connection, name)
-    held = sweep.lease_holder is not None and sweep.lease_expires_at is not None and sweep.lease_expires_at > utcnow()
-    if held and not force:
+    if is_held(sweep.lease_holder, sweep.lease_expires_at) and not force:
         raise LeaseHeld(name, sweep.lease_holder, sweep.lease_expires_at)
     trials = select(Trial.id).where(Trial.sweep_id == sweep.id)
     mine = (

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from sweeps.store.leases import is_held
+
 
 @dataclass(frozen=True)
 class SweepImageView:
@@ -41,6 +43,11 @@ class SweepView:
     images: tuple[SweepImageView, ...]
     lease_holder: str | None = None
     lease_expires_at: datetime | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a coordinator runs it now."""
+        return is_held(self.lease_holder, self.lease_expires_at)
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,15 @@ def test_a_sweep_whose_runner_was_killed_is_told_from_one_that_runs(tmp_path: Pa
     assert "nobody is running it; to go on: restoration sweep resume tiny" in invoke("status", "tiny", "--store", url)
 
 
+def test_again_leaves_no_store_behind_when_the_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    url = f"sqlite:///{tmp_path / 'r.db'}"
+    arguments = ["run", str(tmp_path / "tiny.yaml"), "--again", "--store", url, "--mlflow", "./mlruns"]
+    with pytest.raises(InputError, match="mlruns"):
+        CliRunner().invoke(sweep, arguments, catch_exceptions=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
 @pytest.mark.slow
 def test_again_takes_the_next_free_name(store: str, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(SPEC.replace("trials: 3", "trials: 1"))
