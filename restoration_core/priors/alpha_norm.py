@@ -4,37 +4,61 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from restoration_core.errors import InputError
+from restoration_core.errors import InputError, unknown
 from restoration_core.priors.prior import Prior
+
+CENTRES = ("picture", "channel", "data")
+"""What is subtracted: the picture's mean over pixels and channels, its mean per channel, or a given mean."""
 
 
 @dataclass(frozen=True)
 class AlphaNorm(Prior):
-    """``E(x) = 1/(H W) sum_ijc |x_ijc - m|^alpha`` with the row's own mean ``m`` over pixels and channels.
+    """``E(x) = 1/(H W) sum_ijc |x_ijc - m_c|^alpha``; every channel counts for itself (eq. 6 is the isotropic form).
 
-    The gradient includes the mean's dependence on the picture: with ``s = alpha |d|^(alpha-1) sign(d)``, ``d = x - m``,
-    it is ``(s - mean(s)) / (H W)``. It vanishes on constant pictures (``alpha = 1``: the sub-gradient 0).
+    ``m`` is the row's own mean over pixels and channels (``picture``, eq. 4 as it is written), its own mean per channel
+    (``channel``), or the data set's mean (``data``, as in Mahendran & Vedaldi's code, whose pictures are mean-free).
+    An own mean depends on the picture, and the gradient includes that: with ``s = alpha |d|^(alpha-1) sign(d)``,
+    ``d = x - m``, it is ``(s - mean(s)) / (H W)``, the mean taken as in ``m``. It vanishes on constant pictures
+    (``alpha = 1``: the sub-gradient 0). With ``data`` it is ``s / (H W)``.
 
     Args:
         alpha: exponent, >= 1; the papers use 6.
+        centre: one of :data:`CENTRES`.
+        mean: with ``data``, one value per channel in the units of the picture, RGB in [0, 1].
 
-    Source: thesis summary eq. 4 (Mahendran & Vedaldi's code subtracts the data set's mean instead).
+    Source: thesis summary eq. 4; Mahendran & Vedaldi 2015, section 3.1, and their public code.
     """
 
     alpha: float = 6.0
+    centre: str = "picture"
+    mean: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.alpha < float("inf"):
             raise InputError(f"alpha_norm.alpha must be >= 1, but got {self.alpha}; valid: 2, 6, ...")
+        if self.centre not in CENTRES:
+            raise InputError(unknown("alpha_norm.centre", self.centre, CENTRES))
+        if (self.centre == "data") != (self.mean is not None):
+            raise InputError(
+                f"alpha_norm.mean goes with centre 'data', but got {self.mean} with {self.centre!r}; valid: a mean per "
+                "channel with 'data', none otherwise"
+            )
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        if self.mean is not None and len(self.mean) != shape[0]:
+            raise InputError(
+                f"alpha_norm.mean has {len(self.mean)} values for {shape[0]} channels; valid: one per channel"
+            )
 
     def energy(self, x: Tensor) -> Tensor:
-        deviation = x - x.mean((1, 2, 3), keepdim=True)
+        deviation = self._deviation(x)
         return (deviation * deviation).pow_(self.alpha / 2).sum((1, 2, 3)) / (x.shape[2] * x.shape[3])
 
     def gradient(self, x: Tensor) -> Tensor:
-        deviation = x - x.mean((1, 2, 3), keepdim=True)
+        deviation = self._deviation(x)
         if self.alpha == 2:
             slope = deviation
         elif self.alpha > 2:  # even exponents become squares and cubes, far cheaper than a general power
@@ -42,4 +66,13 @@ class AlphaNorm(Prior):
         else:
             slope = deviation.abs().pow_(self.alpha - 1).mul_(deviation.sign())
         slope.mul_(self.alpha / (x.shape[2] * x.shape[3]))
-        return slope.sub_(slope.mean((1, 2, 3), keepdim=True))
+        return slope if self.centre == "data" else slope.sub_(self._own_mean(slope))
+
+    def _deviation(self, x: Tensor) -> Tensor:
+        if self.mean is None:
+            return x - self._own_mean(x)
+        self.check(tuple(x.shape[1:]))
+        return x - torch.tensor(self.mean, dtype=x.dtype).to(x.device, non_blocking=True).reshape(1, -1, 1, 1)
+
+    def _own_mean(self, x: Tensor) -> Tensor:
+        return x.mean((1, 2, 3) if self.centre == "picture" else (2, 3), keepdim=True)
