@@ -11,7 +11,7 @@ from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
-from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.prior import Prior
 from restoration_core.reconstruction import Problem, keep_freed_memory
 from sweeps.problems import build_problems
 from sweeps.spec_models import SweepSpec
@@ -35,7 +35,7 @@ class PackContext:
     spec: SweepSpec
     classifier: Classifier
     images: Mapping[str, Tensor]
-    priors: Mapping[PriorKey, PatchExperts] = field(default_factory=dict)
+    priors: Mapping[PriorKey, Prior] = field(default_factory=dict)
     device: str = "cpu"
     threads: int = 1
     _features: dict[str, Tensor] = field(default_factory=dict, repr=False)
@@ -49,7 +49,7 @@ class PackContext:
         priors = {key: prior.to(device, dtype) for key, prior in self.priors.items()}
         return PackContext(self.spec, self.classifier.to(device, dtype), self.images, priors, device, self.threads)
 
-    def prior(self, expert: str, patch_size: int) -> PatchExperts:
+    def prior(self, expert: str, patch_size: int) -> Prior:
         """Return a trained prior.
 
         Raises:

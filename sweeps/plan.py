@@ -16,6 +16,7 @@ import torch
 from restoration_core.networks import Classifier, open_network
 from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.prior import Prior
 from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.reconstruction import BatchSolver, Problem, keep_freed_memory
 from sweeps import verdict
@@ -223,9 +224,9 @@ class _Priors:
     """Kept priors, or random ones of the same shape: for the time of a step, the numbers do not matter."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, int], PatchExperts] = {}
+        self._found: dict[tuple[str, int], Prior] = {}
 
-    def __call__(self, expert: str, patch_size: int) -> PatchExperts:
+    def __call__(self, expert: str, patch_size: int) -> Prior:
         key = (expert, patch_size)
         if key not in self._found:
             kept = _kept(expert, patch_size)

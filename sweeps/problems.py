@@ -14,13 +14,14 @@ from restoration_core.objectives.presets import Preset, open_preset
 from restoration_core.priors.alpha_norm import AlphaNorm
 from restoration_core.priors.isotropic_range import IsotropicRange
 from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.prior import Prior
 from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Term
 from restoration_core.seeds import derive_seed
 from sweeps.parameters import ENABLED, GROUPS, PRESET
 from sweeps.spec_models import SweepSpec
 
-PriorLookup = Callable[[str, int], PatchExperts]
+PriorLookup = Callable[[str, int], Prior]
 Targets = Mapping[str, Mapping[str, Tensor]]
 
 LEARNING_RATE_PIECES = 10
@@ -187,9 +188,11 @@ def _terms(raw: Mapping[str, Any], classifier: Classifier, prior_lookup: PriorLo
 
 
 @functools.lru_cache(maxsize=64)
-def _with_stride(prior: PatchExperts, stride: int) -> PatchExperts:
+def _with_stride(prior: Prior, stride: int) -> Prior:
     # Rows of a batch that share a prior object are evaluated together, so equal ones must be one object.
-    return prior if stride == prior.patch_stride else prior.with_stride(stride)
+    if not isinstance(prior, PatchExperts) or stride == prior.patch_stride:
+        return prior
+    return prior.with_stride(stride)
 
 
 def _learning_rate(raw: Mapping[str, Any], iterations: int) -> Schedule:

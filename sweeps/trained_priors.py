@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from restoration_core.errors import InputError
 from restoration_core.priors.blobs import from_blob
-from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.prior import Prior
 from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.priors.recipe import default_recipe
 from sweeps.context import PriorKey
@@ -17,9 +17,7 @@ from sweeps.store.writer import Writer
 Notice = Callable[[str], None]
 
 
-def train_missing(
-    spec: SweepSpec, writer: Writer, notice: Notice
-) -> tuple[dict[PriorKey, PatchExperts], dict[str, str]]:
+def train_missing(spec: SweepSpec, writer: Writer, notice: Notice) -> tuple[dict[PriorKey, Prior], dict[str, str]]:
     """Return the sweep's priors, trained where the library has none, and keep them in the store.
 
     Args:
@@ -56,7 +54,7 @@ class _Told:
             self._notice(f"{self._what}: {step / steps:.0%}, held-out loss {loss:.4g}")
 
 
-def stored_priors(writer: Writer, keys: Mapping[str, str]) -> dict[PriorKey, PatchExperts]:
+def stored_priors(writer: Writer, keys: Mapping[str, str]) -> dict[PriorKey, Prior]:
     """Return a sweep's priors from the store.
 
     Args:

@@ -70,7 +70,8 @@ def train(
     library: Path | None,
 ) -> None:
     """Train a prior by score matching, unless the library has it already."""
-    from restoration_core.priors.recipe import SAMPLES, Recipe
+    from restoration_core.priors.map_source import SAMPLES
+    from restoration_core.priors.recipe import Recipe
 
     photographs = _photographs(images, short_side)
     recipe = Recipe(
@@ -120,10 +121,13 @@ def list_priors(as_json: bool, library: Path | None) -> None:
         click.echo(json.dumps([_plain(entry) for entry in entries], indent=2))
         return
     from restoration_core.commands.tables import make_table, print_table
+    from restoration_core.priors.recipe import Recipe
 
     table = make_table("key", "name", "expert", "patch", "experts", "dims", "loss", "where", "learned from")
     for entry in entries:
         recipe, report = entry.recipe, entry.report
+        if not isinstance(recipe, Recipe):
+            continue
         size = f"{recipe.patch_size} x {recipe.patch_size}"
         where = "bundled" if entry.bundled else "library"
         numbers = (str(recipe.experts), str(report.dims), f"{report.best_loss:.1f}")
@@ -148,6 +152,7 @@ def show(
     from PIL import Image
 
     from restoration_core.priors.drawing import draw_filters
+    from restoration_core.priors.patch_experts import PatchExperts
 
     shelf = _library(library)
     entry = shelf.entry(name)
@@ -159,7 +164,10 @@ def show(
         raise InputError(f"--to {to}: unknown kind of picture {to.suffix!r}; valid: .png, .jpg, .webp")
     if not to.parent.is_dir():
         raise InputError(f"--to {to}: no folder {to.parent}; valid: a file in a folder that exists")
-    drawn = draw_filters(shelf.load(entry.key), order=order, columns=columns, scale=scale, limit=limit)
+    kept = shelf.load(entry.key)
+    if not isinstance(kept, PatchExperts):
+        raise InputError(f"{entry.name}: has no patch filters to draw; valid: a prior of patch experts")
+    drawn = draw_filters(kept, order=order, columns=columns, scale=scale, limit=limit)
     drawn.save(to)
     click.echo(f"{to}: {drawn.width} x {drawn.height} px, filters of {entry.name} ({entry.key}) by {order}")
 
@@ -171,8 +179,8 @@ def _library(folder: Path | None) -> PriorLibrary:
 
 
 def _photographs(images: str, short_side: int) -> Photographs:
+    from restoration_core.priors.map_source import SAMPLES
     from restoration_core.priors.photographs import load_folder, load_samples
-    from restoration_core.priors.recipe import SAMPLES
 
     if short_side < 1:
         raise InputError(f"--short-side: short_side >= 1 must hold, but got {short_side}")

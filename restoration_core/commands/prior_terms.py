@@ -12,6 +12,7 @@ from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.isotropic_range import IsotropicRange
 from restoration_core.priors.prior import Prior
 from restoration_core.priors.prior_library import PriorLibrary
+from restoration_core.priors.recipe import Recipe
 from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.reconstruction import Term
 
@@ -65,7 +66,11 @@ def _term(text: str, weight: float, classifier: Classifier, library: PriorLibrar
         size = _number(text, number, int) if number else 8
         found = library.find(name, size)
         if not found:
-            sizes = sorted({f"{entry.recipe.expert}:{entry.recipe.patch_size}" for entry in library.list()})
+            sizes = sorted(
+                f"{entry.recipe.expert}:{entry.recipe.patch_size}"
+                for entry in library.list()
+                if isinstance(entry.recipe, Recipe) and entry.recipe.maps is None
+            )
             raise InputError(
                 f"--prior {text}: no such prior is trained; valid: {', '.join(sizes) or 'none'}, or train it with "
                 f"`restoration prior train --expert {name} --patch-size {size}`"

@@ -1,7 +1,10 @@
 """Energies over images and feature maps, with gradients in closed form; training patch experts and keeping them."""
 
 from restoration_core.priors.alpha_norm import AlphaNorm
+from restoration_core.priors.families import FAMILIES
+from restoration_core.priors.family import Family, PriorRecipe, Trained, TrainingReport
 from restoration_core.priors.isotropic_range import IsotropicRange, project_to_bound
+from restoration_core.priors.map_source import LayerMaps, MapSource
 from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.priors.photographs import load_folder, load_samples
 from restoration_core.priors.prior import Prior
@@ -9,17 +12,23 @@ from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.priors.recipe import Recipe, default_recipe
 from restoration_core.priors.score_matching import score_matching_loss
 from restoration_core.priors.total_variation import TotalVariation
-from restoration_core.priors.training import TrainedPrior, train_patch_experts
+from restoration_core.priors.training import train_patch_experts
 
 __all__ = [
+    "FAMILIES",
     "AlphaNorm",
+    "Family",
     "IsotropicRange",
+    "LayerMaps",
+    "MapSource",
     "PatchExperts",
     "Prior",
     "PriorLibrary",
+    "PriorRecipe",
     "Recipe",
     "TotalVariation",
-    "TrainedPrior",
+    "Trained",
+    "TrainingReport",
     "default_recipe",
     "load_folder",
     "load_samples",

@@ -12,25 +12,21 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from restoration_core.errors import InputError
-from restoration_core.priors.experts import expert_by_name
-from restoration_core.priors.patch_experts import PatchExperts
-from restoration_core.priors.recipe import Recipe
-from restoration_core.priors.training import TrainedPrior, TrainingReport
-
-_FORMAT = "patch-experts-1"
+from restoration_core.priors.families import family_by_format, family_by_name
+from restoration_core.priors.family import PriorRecipe, Trained, TrainingReport
 
 
-def to_blob(trained: TrainedPrior, description: str = "") -> bytes:
+def to_blob(trained: Trained, description: str = "") -> bytes:
     """Return the prior as a safetensors file in float32.
 
     Args:
         trained: the prior, its recipe and its report.
         description: one sentence for people, kept in the header.
     """
-    prior = trained.prior.to("cpu", torch.float32)
-    tensors = {"filters": prior.filters, "alphas": prior.alphas, "bias": prior.bias}
+    family = family_by_name(trained.recipe.family)
+    tensors = family.tensors(trained.prior.to("cpu", torch.float32))
     metadata = {
-        "format": _FORMAT,
+        "format": family.format,
         "key": trained.recipe.key,
         "recipe": trained.recipe.to_json(),
         "report": json.dumps(dataclasses.asdict(trained.report)),
@@ -39,7 +35,7 @@ def to_blob(trained: TrainedPrior, description: str = "") -> bytes:
     return save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
 
 
-def from_blob(blob: bytes, source: str = "prior") -> TrainedPrior:
+def from_blob(blob: bytes, source: str = "prior") -> Trained:
     """Return the prior kept in ``blob``.
 
     Args:
@@ -52,18 +48,13 @@ def from_blob(blob: bytes, source: str = "prior") -> TrainedPrior:
     recipe, report, _ = read_header(blob, source)
     try:
         tensors: dict[str, Tensor] = load(blob)
-        filters, alphas, bias = tensors["filters"], tensors["alphas"], tensors["bias"]
-    except (SafetensorError, KeyError) as error:
+        prior = family_by_name(recipe.family).restore(recipe, {name: part.float() for name, part in tensors.items()})
+    except (SafetensorError, KeyError, InputError) as error:
         raise InputError(_damaged(source, error)) from error
-    size = recipe.patch_size
-    if filters.shape != (recipe.experts, 3, size, size):
-        wanted = (recipe.experts, 3, size, size)
-        raise InputError(_damaged(source, f"filters of shape {tuple(filters.shape)} where its recipe says {wanted}"))
-    prior = PatchExperts(filters.float(), alphas.float(), bias.float(), expert_by_name(recipe.expert))
-    return TrainedPrior(prior, recipe, report)
+    return Trained(prior, recipe, report)
 
 
-def read_header(blob: bytes, source: str = "prior") -> tuple[Recipe, TrainingReport, str]:
+def read_header(blob: bytes, source: str = "prior") -> tuple[PriorRecipe, TrainingReport, str]:
     """Return recipe, report and description without reading the tensors; ``blob`` may end after the header.
 
     Raises:
@@ -74,9 +65,7 @@ def read_header(blob: bytes, source: str = "prior") -> tuple[Recipe, TrainingRep
         if len(blob) < 8 + length:
             raise ValueError("it ends within its header")
         metadata: dict[str, Any] = json.loads(blob[8 : 8 + length])["__metadata__"]
-        if metadata["format"] != _FORMAT:
-            raise ValueError(f"format {metadata['format']!r} instead of {_FORMAT!r}")
-        recipe = Recipe.from_mapping(json.loads(metadata["recipe"]))
+        recipe = family_by_format(metadata["format"]).recipe.from_mapping(json.loads(metadata["recipe"]))
         fields = json.loads(metadata["report"])
         fields["losses"] = tuple((int(step), float(loss)) for step, loss in fields["losses"])
         report = TrainingReport(**fields)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,12 +15,12 @@ from torch import Tensor
 
 from restoration_core.errors import InputError, InputErrors
 from restoration_core.images import folder_pictures, open_picture, sample_names, sample_path
-from restoration_core.priors.recipe import SAMPLES
+from restoration_core.priors.map_source import SAMPLES
 
 
 @dataclass(frozen=True)
 class Photographs:
-    """Pictures of any sizes and what a recipe calls them.
+    """Pictures of any sizes and what a recipe calls them: a :class:`MapSource` that holds them all.
 
     Attributes:
         identity: ``samples``, or ``sha256:`` and the hash over the sorted hashes of the files.
@@ -27,6 +29,16 @@ class Photographs:
 
     identity: str
     pictures: tuple[Tensor, ...]
+
+    channels: ClassVar[int] = 3
+    layer_maps: ClassVar[None] = None
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def maps(self, indices: Sequence[int]) -> list[Tensor]:
+        """Return some of the pictures."""
+        return [self.pictures[index] for index in indices]
 
 
 def load_folder(folder: Path, short_side: int | None) -> Photographs:

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from restoration_core.errors import InputError, unknown
 from restoration_core.priors.blobs import from_blob, read_header, to_blob
-from restoration_core.priors.patch_experts import PatchExperts
-from restoration_core.priors.photographs import Photographs, load_samples
-from restoration_core.priors.recipe import SAMPLES, Recipe
-from restoration_core.priors.training import Progress, TrainedPrior, TrainingReport, train_patch_experts
+from restoration_core.priors.checkpoint import Checkpoint
+from restoration_core.priors.families import family_by_name
+from restoration_core.priors.family import PriorRecipe, Progress, Trained, TrainingReport
+from restoration_core.priors.map_source import SAMPLES, MapSource, check_source
+from restoration_core.priors.photographs import load_samples
+from restoration_core.priors.prior import Prior
+from restoration_core.priors.recipe import Recipe
 
 ROOT_VARIABLE = "RESTORATION_PRIORS"
 _BUNDLED = Path(__file__).parent / "data"
@@ -27,7 +30,7 @@ class Entry:
 
     Attributes:
         key: hash of the recipe.
-        name: ``expert-size x size-experts``, for people; several priors may share it.
+        name: the recipe's title, for people; several priors may share it.
         recipe: what it was made of.
         report: how its training went.
         description: one sentence.
@@ -37,7 +40,7 @@ class Entry:
 
     key: str
     name: str
-    recipe: Recipe
+    recipe: PriorRecipe
     report: TrainingReport
     description: str
     bundled: bool
@@ -56,25 +59,26 @@ class PriorLibrary:
         self.root = Path(root) if root is not None else _default_root()
 
     @staticmethod
-    def key(recipe: Recipe) -> str:
+    def key(recipe: PriorRecipe) -> str:
         """Return the name under which a prior of this recipe is kept."""
         return recipe.key
 
     def get(
         self,
-        recipe: Recipe,
-        photographs: Callable[[], Photographs] | None = None,
+        recipe: PriorRecipe,
+        source: Callable[[], MapSource] | None = None,
         progress: Progress | None = None,
         description: str = "",
-    ) -> PatchExperts:
+    ) -> Prior:
         """Return the prior of ``recipe``: bundled, kept, or trained now and kept.
 
-        Two processes that ask for the same missing prior train it once: the second waits for the first.
+        Two processes that ask for the same missing prior train it once: the second waits for the first. A training
+        that was killed goes on where it was.
 
         Args:
             recipe: what to return.
-            photographs: called for the pictures when they are needed; not needed for ``samples``.
-            progress: see :func:`train_patch_experts`.
+            source: called for the maps when they are needed; not needed for the sample pictures themselves.
+            progress: called at every check of a training with (step, most steps, held-out loss).
             description: one sentence kept with a prior that is trained now.
 
         Raises:
@@ -85,16 +89,19 @@ class PriorLibrary:
             with self._locked(recipe.key):
                 found = self._find_key(recipe.key)
                 if found is None:
-                    trained = train_patch_experts(recipe, _pictures(recipe, photographs).pictures, progress)
+                    maps = _source(recipe, source)
+                    checkpoint = Checkpoint(self.root / f"{recipe.key}.checkpoint", recipe.key)
+                    trained = family_by_name(recipe.family).train(recipe, maps, progress, checkpoint)
                     self._write(recipe.key, to_blob(trained, description))
+                    checkpoint.remove()
                     return trained.prior
         return self._read(found).prior
 
-    def load(self, name: str) -> PatchExperts:
+    def load(self, name: str) -> Prior:
         """Return the prior with this key, the unique start of one, or this name (see :meth:`entry`)."""
         return self._read(self.entry(name).path).prior
 
-    def trained(self, name: str) -> TrainedPrior:
+    def trained(self, name: str) -> Trained:
         """Return prior, recipe and report together."""
         return self._read(self.entry(name).path)
 
@@ -137,8 +144,14 @@ class PriorLibrary:
         return tuple(sorted(entries.values(), key=lambda entry: (not entry.bundled, entry.name, entry.key)))
 
     def find(self, expert: str, patch_size: int) -> tuple[Entry, ...]:
-        """Return the priors of one expert and patch size, bundled ones first."""
-        return tuple(e for e in self.list() if (e.recipe.expert, e.recipe.patch_size) == (expert, patch_size))
+        """Return the patch priors on pictures of one expert and patch size, bundled ones first."""
+        return tuple(
+            entry
+            for entry in self.list()
+            if isinstance(entry.recipe, Recipe)
+            and entry.recipe.maps is None
+            and (entry.recipe.expert, entry.recipe.patch_size) == (expert, patch_size)
+        )
 
     def _find_key(self, key: str) -> Path | None:
         path = self.root / f"{key}{_SUFFIX}"
@@ -147,7 +160,7 @@ class PriorLibrary:
         bundled = (entry for entry in map(_bundled_entry, sorted(_BUNDLED.glob(f"*{_SUFFIX}"))))
         return next((entry.path for entry in bundled if entry.key == key), None)
 
-    def _read(self, path: Path) -> TrainedPrior:
+    def _read(self, path: Path) -> Trained:
         return from_blob(path.read_bytes(), str(path))
 
     def _write(self, key: str, blob: bytes) -> None:
@@ -191,18 +204,17 @@ def _default_root() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "deep-restoration" / "priors"
 
 
-def _pictures(recipe: Recipe, photographs: Callable[[], Photographs] | None) -> Photographs:
-    if photographs is None:
+def _source(recipe: PriorRecipe, given: Callable[[], MapSource] | None) -> MapSource:
+    if given is None:
         if recipe.pictures != SAMPLES:
             raise InputError(
                 f"prior {recipe.key} must be trained, on photographs {recipe.pictures[:19]} that were not given; valid:"
                 " train it first with `restoration prior train --images FOLDER`"
             )
         return load_samples(recipe.short_side)
-    given = photographs()
-    if given.identity != recipe.pictures:
-        raise InputError(f"photographs: {recipe.pictures} is needed by the recipe, but got {given.identity}")
-    return given
+    source = given()
+    check_source(recipe.maps, recipe.pictures, source)
+    return source
 
 
 def _entry(path: Path, bundled: bool) -> Entry:
@@ -211,8 +223,7 @@ def _entry(path: Path, bundled: bool) -> Entry:
         # A header is a few kilobytes; a file that claims more is damaged, and is not read to find that out.
         head += file.read(min(int.from_bytes(head, "little"), 1 << 20))
     recipe, report, description = read_header(head, str(path))
-    name = f"{recipe.expert}-{recipe.patch_size}x{recipe.patch_size}-{recipe.experts}"
-    return Entry(recipe.key, name, recipe, report, description, bundled, path)
+    return Entry(recipe.key, recipe.title, recipe, report, description, bundled, path)
 
 
 def _bundled_entry(path: Path) -> Entry:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 from restoration_core.errors import InputErrors, unknown
 from restoration_core.priors.experts import EXPERTS
+from restoration_core.priors.family import PriorRecipe
+from restoration_core.priors.map_source import SAMPLES, LayerMaps
 from restoration_core.priors.whitening import WHITENINGS
 
-SAMPLES = "samples"
 LARGEST_PATCH = 32
-
-# Counted up when training changes so that the same recipe no longer gives the same prior.
-_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(PriorRecipe):
     """All that decides the numbers of a trained prior.
 
     Attributes:
@@ -40,7 +34,11 @@ class Recipe:
         batch: patches in a step.
         learning_rate: of Adam, at the start.
         seed: of the patches, the first filters and the order.
+        maps: the layer whose maps are learned from; None for the pictures themselves.
     """
+
+    family: ClassVar[str] = "patch_experts"
+    later_fields: ClassVar[frozenset[str]] = frozenset({"maps"})
 
     expert: str
     patch_size: int
@@ -57,6 +55,7 @@ class Recipe:
     batch: int = 256
     learning_rate: float = 0.01
     seed: int = 0
+    maps: LayerMaps | None = None
 
     def __post_init__(self) -> None:
         faults: list[str] = []
@@ -85,36 +84,9 @@ class Recipe:
             raise InputErrors(faults)
 
     @property
-    def key(self) -> str:
-        """The first 16 hexadecimal digits of SHA-256 over the canonical JSON of the recipe."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
-
-    def to_json(self) -> str:
-        """Return the recipe as JSON with sorted keys and no spaces: the same text for the same recipe."""
-        fields = dataclasses.asdict(self) | {"version": _VERSION}
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
-
-    @classmethod
-    def from_mapping(cls, fields: Mapping[str, Any]) -> Recipe:
-        """Return the recipe of a mapping as :meth:`to_json` writes it.
-
-        Raises:
-            InputErrors: an unknown or missing field, another version, or a value out of range.
-        """
-        given = dict(fields)
-        version = given.pop("version", _VERSION)
-        names = {field.name: field for field in dataclasses.fields(cls)}
-        faults = [unknown("recipe field", name, names) for name in given if name not in names]
-        faults += [
-            f"recipe: field {name!r} is missing"
-            for name, field in names.items()
-            if field.default is dataclasses.MISSING and name not in given
-        ]
-        if version != _VERSION:
-            faults.append(f"recipe version {version!r} is unknown; valid: {_VERSION}")
-        if faults:
-            raise InputErrors(faults)
-        return cls(**given)
+    def title(self) -> str:
+        """``expert-size x size-experts``."""
+        return f"{self.expert}-{self.patch_size}x{self.patch_size}-{self.experts}"
 
 
 # 200 photographs of the Berkeley segmentation data set (BSDS500, training part), which the bundled priors learned from.

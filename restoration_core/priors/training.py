@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 
 from restoration_core.errors import InputError
 from restoration_core.priors.experts import Expert, expert_by_name
+from restoration_core.priors.family import Progress, Trained, TrainingReport
 from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.priors.patches import sample_patches
 from restoration_core.priors.recipe import Recipe
@@ -20,43 +20,13 @@ from restoration_core.priors.score_matching import score_matching_loss
 from restoration_core.priors.whitening import fit_whitening
 from restoration_core.seeds import derive_seed
 
-Progress = Callable[[int, int, float], None]
-
 # The rate falls to these shares of itself when these shares of the iterations are done.
 _RATE_STEPS = ((0.5, 0.3), (0.7, 0.1), (0.85, 0.03), (0.95, 0.01))
 _CHECKS = 40
 _PATIENCE = 12
 
 
-@dataclass(frozen=True)
-class TrainingReport:
-    """How a training went.
-
-    Attributes:
-        iterations: steps done, up to the recipe's.
-        losses: (step, held-out score-matching loss) at every check, before the first step too.
-        best_loss: the lowest held-out loss; the prior is the one that had it.
-        train_time_s: seconds.
-        dims: whitened dimensions kept.
-    """
-
-    iterations: int
-    losses: tuple[tuple[int, float], ...]
-    best_loss: float
-    train_time_s: float
-    dims: int
-
-
-@dataclass(frozen=True)
-class TrainedPrior:
-    """A prior with the recipe and the report of its training."""
-
-    prior: PatchExperts
-    recipe: Recipe
-    report: TrainingReport
-
-
-def train_patch_experts(recipe: Recipe, pictures: Sequence[Tensor], progress: Progress | None = None) -> TrainedPrior:
+def train_patch_experts(recipe: Recipe, pictures: Sequence[Tensor], progress: Progress | None = None) -> Trained:
     """Fit filters and weights of a product of experts to patches of photographs.
 
     Patches plus white noise of ``recipe.sigma`` are whitened, Adam minimises the score-matching loss over unit-norm
@@ -139,7 +109,7 @@ def train_patch_experts(recipe: Recipe, pictures: Sequence[Tensor], progress: Pr
     shape = (recipe.experts, 3, recipe.patch_size, recipe.patch_size)
     prior = PatchExperts(filters.reshape(shape), best[2], bias, expert)
     report = TrainingReport(step, tuple(losses), best[0], time.perf_counter() - started, dims)
-    return TrainedPrior(prior, recipe, report)
+    return Trained(prior, recipe, report)
 
 
 def _rate(done: float) -> float:

@@ -12,10 +12,11 @@ import torch
 from restoration_core.errors import InputError
 from restoration_core.priors import prior_library as module
 from restoration_core.priors.blobs import from_blob, to_blob
+from restoration_core.priors.family import Trained
 from restoration_core.priors.photographs import Photographs
 from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.priors.recipe import Recipe, default_recipe
-from restoration_core.priors.training import TrainedPrior, train_patch_experts
+from restoration_core.priors.training import train_patch_experts
 
 SMALL = Recipe("student_t", 3, 10, patches=600, iterations=8, batch=64, short_side=24, pictures="sha256:noise")
 
@@ -25,7 +26,7 @@ def noise() -> Photographs:
 
 
 @pytest.fixture(scope="module")
-def trained() -> TrainedPrior:
+def trained() -> Trained:
     return train_patch_experts(SMALL, noise().pictures)
 
 
@@ -39,7 +40,7 @@ def test_default_recipe_for_eight_by_eight_is_bundled_and_trains_nothing(expert:
 
 def test_missing_prior_is_trained_once_and_then_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = PriorLibrary(tmp_path).get(SMALL, noise)
-    monkeypatch.setattr(module, "train_patch_experts", lambda *_: pytest.fail("trained a second time"))
+    monkeypatch.setattr(module, "family_by_name", lambda _: pytest.fail("trained a second time"))
     second = PriorLibrary(tmp_path).get(SMALL, noise)
     assert torch.equal(first.filters, second.filters)
     assert torch.equal(first.alphas, second.alphas)
@@ -81,7 +82,7 @@ def test_other_photographs_than_the_recipe_names_are_refused(tmp_path: Path) -> 
         PriorLibrary(tmp_path).get(recipe, noise)
 
 
-def test_blob_travels_to_another_library(tmp_path: Path, trained: TrainedPrior) -> None:
+def test_blob_travels_to_another_library(tmp_path: Path, trained: Trained) -> None:
     home, away = PriorLibrary(tmp_path / "home"), PriorLibrary(tmp_path / "away")
     key = home.add(to_blob(trained, "noise"))
     assert key == SMALL.key == PriorLibrary.key(SMALL)
@@ -90,7 +91,7 @@ def test_blob_travels_to_another_library(tmp_path: Path, trained: TrainedPrior) 
     assert away.entry(key).description == "noise"
 
 
-def test_list_and_find_show_bundled_priors_first(tmp_path: Path, trained: TrainedPrior) -> None:
+def test_list_and_find_show_bundled_priors_first(tmp_path: Path, trained: Trained) -> None:
     library = PriorLibrary(tmp_path)
     library.add(to_blob(trained))
     (tmp_path / "rubbish.safetensors").write_bytes(b"not a prior")
@@ -100,7 +101,7 @@ def test_list_and_find_show_bundled_priors_first(tmp_path: Path, trained: Traine
     assert library.find("student_t", 9) == ()
 
 
-def test_entry_is_found_by_key_start_of_key_and_name(tmp_path: Path, trained: TrainedPrior) -> None:
+def test_entry_is_found_by_key_start_of_key_and_name(tmp_path: Path, trained: Trained) -> None:
     library = PriorLibrary(tmp_path)
     key = library.add(to_blob(trained))
     for name in (key, key[:8], "student_t-3x3-10"):
@@ -112,7 +113,7 @@ def test_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
         PriorLibrary(tmp_path).load("logistc-8x8-512")
 
 
-def test_name_that_fits_several_is_refused_with_their_keys(tmp_path: Path, trained: TrainedPrior) -> None:
+def test_name_that_fits_several_is_refused_with_their_keys(tmp_path: Path, trained: Trained) -> None:
     library = PriorLibrary(tmp_path)
     other = dataclasses.replace(trained, recipe=dataclasses.replace(SMALL, seed=1))
     keys = {library.add(to_blob(trained)), library.add(to_blob(other))}
@@ -130,12 +131,12 @@ def test_environment_variable_names_the_folder(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("keep", [0, 5, 40, 1200, -100], ids=lambda keep: f"first-{keep}-bytes")
-def test_file_that_was_cut_off_is_told_as_damaged(keep: int, trained: TrainedPrior) -> None:
+def test_file_that_was_cut_off_is_told_as_damaged(keep: int, trained: Trained) -> None:
     with pytest.raises(InputError, match=r"cut\.safetensors: no trained prior \(.*valid: a file that `prior train`"):
         from_blob(to_blob(trained)[:keep], "cut.safetensors")
 
 
-def test_recipe_that_was_changed_by_hand_is_refused(trained: TrainedPrior) -> None:
+def test_recipe_that_was_changed_by_hand_is_refused(trained: Trained) -> None:
     blob = to_blob(trained)
     forged = blob.replace(b'\\"seed\\":0', b'\\"seed\\":7')
     assert forged != blob
@@ -143,5 +144,5 @@ def test_recipe_that_was_changed_by_hand_is_refused(trained: TrainedPrior) -> No
         from_blob(forged)
 
 
-def test_report_survives_the_file(trained: TrainedPrior) -> None:
+def test_report_survives_the_file(trained: Trained) -> None:
     assert from_blob(to_blob(trained)).report == trained.report
