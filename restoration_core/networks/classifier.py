@@ -42,10 +42,15 @@ class Classifier:
         name, mean, std, native_size: as given.
         module: the network itself.
         layers: readable names in forward order.
+        channels, deviation, takes_pictures: as :class:`FeatureNetwork` asks for.
 
     Raises:
         InputError: for a module path that the network does not run, or a network that does not take its native size.
     """
+
+    channels = 3
+    deviation = (1.0, 1.0, 1.0)
+    takes_pictures = True
 
     def __init__(
         self,

@@ -11,7 +11,8 @@ from restoration_core.reconstruction.problem import (
     Status,
     Term,
 )
-from restoration_core.reconstruction.solver import BatchSolver, Current, solve
+from restoration_core.reconstruction.solver import BatchSolver, Current
+from restoration_core.reconstruction.solving import solve
 
 __all__ = [
     "FEATURE_LOSS",

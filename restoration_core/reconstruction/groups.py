@@ -7,9 +7,11 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from restoration_core.priors.isotropic_range import project_to_bound
-from restoration_core.reconstruction.rows import Row, upsample
+from restoration_core.reconstruction.rows import Row
+from restoration_core.reconstruction.starts import upsample
 from restoration_core.reconstruction.windows import Offset, cached_chunks, read_windows, write_windows
 
 
@@ -17,10 +19,11 @@ def group_key(row: Row) -> tuple[Hashable, ...]:
     """Return what rows of one group have in common.
 
     At full size rows with different jitter share a canvas as large as the largest: what lies outside a row's own
-    canvas is never seen and never moves. At a coarse stage the interpolation at the border would see it, so those
-    rows are grouped by canvas too.
+    canvas is never seen and never moves. At a coarse stage the interpolation at the border would see it, and so would
+    priors that act on the canvas, so those rows are grouped by canvas too.
     """
-    return (row.problem.optimizer, row.factor, row.canvas if row.factor > 1 else 0)
+    own_canvas = row.factor > 1 or row.priors_see_canvas
+    return (row.problem.optimizer, row.factor, row.priors_see_canvas, row.margin, row.canvas if own_canvas else 0)
 
 
 class VariableGroup:
@@ -29,6 +32,12 @@ class VariableGroup:
     Args:
         rows: of one :func:`group_key`; their tensors are copied in.
         mean: the network's mean colour, centre of the bound.
+
+    Attributes:
+        rows: as given.
+        variable: ``(B, C, h, w)``.
+        canvases: since :meth:`read`, where image priors of these rows act on the canvas: the canvases
+            ``(B, C, H', W')``, and zeros of that shape to which the priors' gradient is to be added.
     """
 
     def __init__(self, rows: Sequence[Row], mean: Sequence[float]) -> None:
@@ -37,7 +46,9 @@ class VariableGroup:
         self._canvas = max(row.canvas for row in rows)
         side = max(row.variable.shape[-1] for row in rows)
         like = rows[0].variable
-        self.variable = like.new_zeros((len(rows), 3, side, side))
+        self._margin = rows[0].margin
+        channels = len(like)
+        self.variable = like.new_zeros((len(rows), channels, side, side))
         self._states = [torch.zeros_like(self.variable) for _ in range(self._rule.states)]
         for place, row in enumerate(rows):
             height, width = row.variable.shape[-2:]
@@ -48,7 +59,12 @@ class VariableGroup:
         whole = [slice(0, len(rows))]
         self._chunks = whole if side != self._canvas else cached_chunks(self.variable)
         widest = max(chunk.stop - chunk.start for chunk in self._chunks)
-        self._gradient = like.new_zeros((widest, 3, self._canvas, self._canvas))
+        seen = self._canvas + self._margin
+        self._gradient = like.new_zeros((widest, channels, seen, seen))
+        self.canvases: tuple[Tensor, Tensor] | None = None
+        self._prior_gradient: Tensor | None = None
+        if rows[0].priors_see_canvas:
+            self._prior_gradient = like.new_zeros((len(rows), channels, self._canvas, self._canvas))
         self._bounds = [self._make_bounds(chunk) for chunk in self._chunks]
         self._leaf: Tensor | None = None
         self._full: Tensor | None = None
@@ -68,13 +84,22 @@ class VariableGroup:
             row.states = [state[place, :, :height, :width].clone() for state in self._states]
 
     def picture(self, place: int) -> Tensor:
-        """Return the current centre crop ``(3, H, W)`` of a row, not clamped."""
+        """Return the current centre crop ``(C, H, W)`` of a row, not clamped."""
         row = self.rows[place]
         height, width = row.variable.shape[-2:]
         return row.picture(self.variable[place, :, :height, :width])
 
     def prepare(self, steps: int) -> None:
-        """Compute the rule's coefficients for the coming ``steps``, over which the learning rates are constant."""
+        """Compute the rule's coefficients for the coming ``steps``, over which the learning rates are constant.
+
+        Rules that restart with the learning rate do so here.
+        """
+        if self._rule.restarts_with_rate:
+            for place, row in enumerate(self.rows):
+                if row.age > 0 and row.rate_changes():
+                    row.age = 0
+                    for state in self._states:
+                        state[place].zero_()
         per_row = [
             row.rule.coefficients(
                 row.problem,
@@ -87,27 +112,40 @@ class VariableGroup:
         self._coefficients = table.to(self.variable.device, non_blocking=True)[..., None, None, None]
 
     def read(self, offsets: Sequence[Offset], out: Tensor) -> None:
-        """Copy every row's window at its offset into ``out``, ``(B, 3, H, W)``."""
-        if self.variable.shape[-1] == self._canvas:
-            read_windows(self.variable, offsets, out)
-            return
-        with torch.enable_grad():
-            self._leaf = self.variable.detach().requires_grad_()
-            self._full = upsample(self._leaf, self._canvas)
-        read_windows(self._full.detach(), offsets, out)
+        """Copy every row's window at its offset into ``out``, ``(B, C, H, W)``."""
+        full = self.variable
+        if full.shape[-1] != self._canvas:
+            with torch.enable_grad():
+                self._leaf = self.variable.detach().requires_grad_()
+                self._full = upsample(self._leaf, self._canvas)
+            full = self._full.detach()
+        if self._prior_gradient is not None:
+            self.canvases = full, self._prior_gradient.zero_()
+        if self._margin:
+            full = F.pad(full, (self._margin, 0, self._margin, 0))
+        read_windows(full, self._seen(offsets), out)
+
+    def _seen(self, offsets: Sequence[Offset]) -> Sequence[Offset]:
+        """Return the windows' corners on the canvas with its margin of zeros."""
+        margin = self._margin
+        return [(top + margin, left + margin) for top, left in offsets] if margin else offsets
 
     def step(self, index: int, gradient: Tensor, offsets: Sequence[Offset]) -> None:
         """Take step ``index`` of those prepared, then project to the bound.
 
         Args:
             index: counted from 0 since :meth:`prepare`.
-            gradient: with respect to the windows, ``(B, 3, H, W)``.
+            gradient: with respect to the windows, ``(B, C, H, W)``.
             offsets: those of :meth:`read`.
         """
         coefficients = self._coefficients[index]
         for chunk, bounds in zip(self._chunks, self._bounds, strict=True):
             variable = self.variable[chunk]
-            pulled = write_windows(gradient[chunk], offsets[chunk], self._gradient[: len(variable)])
+            pulled = write_windows(gradient[chunk], self._seen(offsets[chunk]), self._gradient[: len(variable)])
+            if self._margin:
+                pulled = pulled[..., self._margin :, self._margin :]
+            if self._prior_gradient is not None:
+                pulled.add_(self._prior_gradient[chunk])
             if self._leaf is not None and self._full is not None:  # the adjoint of the interpolation
                 (pulled,) = torch.autograd.grad(self._full, self._leaf, pulled)
                 self._leaf = self._full = None

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from restoration_core.networks.feature_network import FeatureNetwork
 from restoration_core.reconstruction.optimizers import RULES, UpdateRule
-from restoration_core.reconstruction.problem import Problem, Status
+from restoration_core.reconstruction.problem import WINDOW, ZERO_PADDED, Problem, Status
+from restoration_core.reconstruction.starts import (
+    canvas_side,
+    centre_corner,
+    random_generator,
+    shrink,
+    starting_variable,
+    upsample,
+)
 from restoration_core.reconstruction.windows import Offset
-from restoration_core.seeds import derive_seed
-
-MID_GREY = 0.5
 
 
 @dataclass
@@ -25,11 +31,11 @@ class Row:
         key: under which the caller knows it.
         problem: what is solved.
         size: side of the picture in pixels.
-        variable: the pre-image's parameters ``(3, h, w)``: the canvas, or the canvas at 1/factor.
+        variable: the pre-image's parameters ``(C, h, w)``: the canvas, or the canvas at 1/factor.
         states: the update rule's state, shaped like ``variable``.
         factor: coarse-to-fine factor of the current stage.
         iteration: steps taken; ``age``: steps since the state was reset.
-        offsets: window's corner for every iteration, drawn beforehand.
+        offsets: window's corner on the canvas for every iteration, drawn beforehand; negative where zeros move in.
         patch_offsets: per term with a patch stride, ``(iterations, 2)`` corners of the patch grid.
         steps, curves: the record; ``snapshots``: pictures kept; ``compute_s``: share of the wall time so far.
     """
@@ -53,24 +59,44 @@ class Row:
     @property
     def canvas(self) -> int:
         """Side of the row's own canvas in pixels."""
-        return self.size + self.problem.jitter - 1
+        return canvas_side(self.problem, self.size)
 
     @property
-    def centre(self) -> int:
-        """Corner of the centre crop on the canvas, along both axes."""
-        return (self.problem.jitter - 1) // 2
+    def priors_see_canvas(self) -> bool:
+        """Whether image priors act on the canvas, not on the window that the network sees."""
+        return self.problem.jitter_canvas != WINDOW and self.problem.jitter > 1
+
+    @property
+    def margin(self) -> int:
+        """Rows of zeros that may move in at the top and left."""
+        return self.problem.jitter - 1 if self.problem.jitter_canvas == ZERO_PADDED else 0
 
     @property
     def rule(self) -> UpdateRule:
         return RULES[self.problem.optimizer]
 
+    @property
+    def last_iteration(self) -> int:
+        """The iteration of the latest step, 0 before the first: where the terms' schedules stand."""
+        return max(self.iteration - 1, 0)
+
     def steps_to_event(self) -> int:
-        """Return the number of steps over which learning rate and stage are constant and nothing is to be kept."""
+        """Return the number of steps over which all schedules and the stage are constant and nothing is to be kept."""
         problem = self.problem
         events = [start for start, _ in problem.learning_rate.pieces + problem.coarse_to_fine]
+        events += [start for term in problem.terms if term.schedule for start, _ in term.schedule.pieces]
         return min(event for event in [*events, *problem.snapshots, problem.iterations] if event > self.iteration) - (
             self.iteration
         )
+
+    def rate_changes(self) -> bool:
+        """Return whether the coming step is the first at a new learning rate."""
+        return self.iteration > 0 and any(start == self.iteration for start, _ in self.problem.learning_rate.pieces)
+
+    def terms_change(self) -> bool:
+        """Return whether the coming step is the first under a new factor of a term's schedule."""
+        schedules = [term.schedule for term in self.problem.terms if term.schedule is not None]
+        return any(start == self.iteration for schedule in schedules for start, _ in schedule.pieces)
 
     def next_factor(self) -> int:
         """Return the coarse-to-fine factor at the current iteration."""
@@ -85,30 +111,24 @@ class Row:
         self.factor, self.age = target, 0
 
     def picture(self, variable: Tensor) -> Tensor:
-        """Return the centre crop ``(3, H, W)`` of the canvas that ``variable`` stands for, not clamped."""
+        """Return the centre crop ``(C, H, W)`` of the canvas that ``variable`` stands for, not clamped."""
         canvas = upsample(variable.unsqueeze(0), self.canvas)[0]
-        return canvas[:, self.centre : self.centre + self.size, self.centre : self.centre + self.size]
+        corner = centre_corner(self.problem)
+        return canvas[:, corner : corner + self.size, corner : corner + self.size]
 
     def record(self, losses: dict[str, float]) -> None:
+        """Add a point to the curves; a name that is missing for now (its term is out) gets NaN."""
+        for name in losses:
+            self.curves.setdefault(name, [math.nan] * len(self.steps))
         self.steps.append(self.iteration)
-        for name, value in losses.items():
-            self.curves.setdefault(name, []).append(value)
+        for name, values in self.curves.items():
+            values.append(losses.get(name, math.nan))
 
 
-def start_row(key: Hashable, problem: Problem, size: int, dtype: torch.dtype, device: torch.device) -> Row:
+def start_row(key: Hashable, problem: Problem, size: int, network: FeatureNetwork) -> Row:
     """Return a row at iteration 0; its noise and jitter depend on the problem's seed only."""
-    canvas = size + problem.jitter - 1
     factor = factor_at(problem, 0)
-    if problem.initial is None:
-        side = -(-canvas // factor)
-        # Drawn in float32 whatever the dtype, on the host whatever the device: one seed, one start.
-        noise = torch.randn(3, side, side, generator=_generator(problem.seed, "noise"))
-        variable = (MID_GREY + problem.initial_std * noise).to(device=device, dtype=dtype)
-    else:
-        before = (problem.jitter - 1) // 2
-        after = problem.jitter - 1 - before
-        initial = problem.initial.to(device=device, dtype=dtype).unsqueeze(0)
-        variable = shrink(F.pad(initial, (before, after, before, after), mode="replicate"), factor)[0].clone()
+    variable = starting_variable(network, problem, size, factor)
     return Row(
         key=key,
         problem=problem,
@@ -119,7 +139,7 @@ def start_row(key: Hashable, problem: Problem, size: int, dtype: torch.dtype, de
         offsets=_jitter_offsets(problem),
         patch_offsets={
             term.name: torch.randint(
-                stride, (problem.iterations, 2), generator=_generator(problem.seed, "patches", term.name)
+                stride, (problem.iterations, 2), generator=random_generator(problem.seed, "patches", term.name)
             )
             for term in problem.terms
             if term.layer is None and (stride := getattr(term.prior, "patch_stride", 1)) > 1
@@ -132,28 +152,10 @@ def factor_at(problem: Problem, iteration: int) -> int:
     return next((factor for start, factor in reversed(problem.coarse_to_fine) if start <= iteration), 1)
 
 
-def upsample(coarse: Tensor, side: int) -> Tensor:
-    """Return ``(B, 3, h, h)`` resized bilinearly to ``(B, 3, side, side)``; a linear map, the identity at full size."""
-    if coarse.shape[-1] == side:
-        return coarse
-    return F.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
-
-
-def shrink(full: Tensor, factor: int) -> Tensor:
-    """Return the means of ``full`` over blocks of ``factor`` x ``factor`` pixels (the last ones smaller)."""
-    if factor == 1:
-        return full
-    side = -(-full.shape[-1] // factor)
-    return F.interpolate(full, size=(side, side), mode="area")
-
-
-def _generator(seed: int, *purpose: str) -> torch.Generator:
-    return torch.Generator().manual_seed(derive_seed(seed, *purpose))
-
-
 def _jitter_offsets(problem: Problem) -> list[Offset]:
-    centre = (problem.jitter - 1) // 2
-    drawn = torch.randint(problem.jitter, (problem.iterations, 2), generator=_generator(problem.seed, "jitter"))
+    drawn = torch.randint(problem.jitter, (problem.iterations, 2), generator=random_generator(problem.seed, "jitter"))
+    if problem.jitter_canvas == ZERO_PADDED:  # a picture shifted down by t is seen through a window t above it
+        drawn.neg_()
     until = problem.iterations if problem.jitter_until is None else problem.jitter_until
-    drawn[until:] = centre
+    drawn[until:] = centre_corner(problem)
     return [(top, left) for top, left in drawn.tolist()]

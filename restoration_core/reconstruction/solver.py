@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from restoration_core.errors import InputError, InputErrors
-from restoration_core.networks.classifier import Classifier
+from restoration_core.errors import InputError
+from restoration_core.networks.feature_network import FeatureNetwork
 from restoration_core.reconstruction.batch_objective import BatchObjective
 from restoration_core.reconstruction.groups import VariableGroup, group_key
-from restoration_core.reconstruction.problem import Problem, Result, Status
+from restoration_core.reconstruction.optimizers import RULES
+from restoration_core.reconstruction.problem import LBFGS, Problem, Result, Status
+from restoration_core.reconstruction.results import make_result, shown
 from restoration_core.reconstruction.rows import Row, start_row
+from restoration_core.reconstruction.term_groups import Home
 from restoration_core.reconstruction.validation import check_problem
 
 Key = TypeVar("Key", bound=Hashable)
@@ -42,8 +45,8 @@ class BatchSolver(Generic[Key]):
     seen through the jitter window of that step, and once more at the end on the centre crop.
 
     Args:
-        classifier: the network; moved to ``device`` and ``dtype``.
-        size: side of the pictures in pixels.
+        network: a classifier, or a classifier's tail; moved to ``device`` and ``dtype``.
+        size: side of the pictures in pixels, or of the maps that a tail starts from.
         dtype: of pictures and network.
         device: where to compute.
         record_every: steps between two records of a row.
@@ -55,7 +58,7 @@ class BatchSolver(Generic[Key]):
 
     def __init__(
         self,
-        classifier: Classifier,
+        network: FeatureNetwork,
         size: int,
         *,
         dtype: torch.dtype = torch.float32,
@@ -65,7 +68,7 @@ class BatchSolver(Generic[Key]):
     ) -> None:
         if record_every < 1:
             raise InputError(f"record_every must be >= 1, but got {record_every}")
-        self._classifier = classifier.to(device, dtype)
+        self._network = network.to(device, dtype)
         self._size, self._dtype, self._device = size, dtype, torch.device(device)
         self._record_every, self._pad_singletons = record_every, pad_singletons
         self._rows: dict[Key, Row] = {}
@@ -84,15 +87,17 @@ class BatchSolver(Generic[Key]):
 
         Raises:
             InputErrors: one line per fault of the problem.
-            InputError: when a row of this key is running.
+            InputError: when a row of this key is running, or for L-BFGS, whose rows cannot move in step.
         """
         if key in self._rows:
             raise InputError(f"row {key!r} is running already; valid: a key of its own for every row")
-        check_problem(problem, self._classifier, self._size)
+        if problem.optimizer == LBFGS:
+            raise InputError(f"row {key!r}: {LBFGS} runs in no batch; valid: a rule of {sorted(RULES)}, or solve()")
+        check_problem(problem, self._network, self._size)
         self._unpack()
-        row = start_row(key, problem, self._size, self._dtype, self._device)
+        row = start_row(key, problem, self._size, self._network)
         if 0 in problem.snapshots:
-            row.snapshots[0] = _shown(row.picture(row.variable))
+            row.snapshots[0] = self._shown(row.picture(row.variable))
         self._rows[key] = row
 
     def remove(self, key: Key) -> Result:
@@ -123,7 +128,7 @@ class BatchSolver(Generic[Key]):
         row = self._rows[key]
         if not row.steps:
             return None
-        losses = {name: values[-1] for name, values in row.curves.items()}
+        losses = {name: values[-1] for name, values in row.curves.items() if not math.isnan(values[-1])}
         return Current(row.steps[-1], row.problem.iterations, losses)
 
     def advance(self, max_iterations: int | None = None) -> list[tuple[Key, Result]]:
@@ -159,13 +164,28 @@ class BatchSolver(Generic[Key]):
             if row.next_factor() != row.factor:
                 row.enter_stage()
             members.setdefault(group_key(row), []).append(row)
-        self._groups = [VariableGroup(rows, self._classifier.mean) for rows in members.values()]
+        self._groups = [VariableGroup(rows, self._network.mean) for rows in members.values()]
         self._order = [row for group in self._groups for row in group.rows]
-        problems = [row.problem for row in self._order]
-        self._objective = BatchObjective(self._classifier, problems, self._size, self._pad_singletons)
-        shape = (len(self._order), 3, self._size, self._size)
+        self._objective = BatchObjective(
+            self._network,
+            [row.problem for row in self._order],
+            [row.iteration for row in self._order],
+            self._pad_singletons,
+            self._homes(),
+        )
+        shape = (len(self._order), self._network.channels, self._size, self._size)
         self._x = torch.empty(shape, dtype=self._dtype, device=self._device)
         self._gradient = torch.empty_like(self._x)
+
+    def _homes(self) -> list[Home]:
+        """Say for each row where its image priors act: the windows, or the canvases of its group."""
+        homes: list[Home] = []
+        stacks = 0
+        for group in self._groups:
+            own = group.rows[0].priors_see_canvas
+            stacks += own
+            homes += [(stacks, place) if own else (0, len(homes) + place) for place in range(len(group.rows))]
+        return homes
 
     def _unpack(self) -> None:
         for group in self._groups:
@@ -175,6 +195,8 @@ class BatchSolver(Generic[Key]):
     def _run(self, steps: int) -> int:
         """Take up to ``steps`` steps; fewer when a row's objective is found to be no number."""
         assert self._objective is not None
+        if any(row.terms_change() for row in self._order):
+            self._objective.move_to([row.iteration for row in self._order])
         for group in self._groups:
             group.prepare(steps)
         bounds = [0]
@@ -186,7 +208,8 @@ class BatchSolver(Generic[Key]):
             due = [place for place, row in enumerate(self._order) if row.iteration % self._record_every == 0]
             for group, low, high in zip(self._groups, bounds, bounds[1:], strict=False):
                 group.read(offsets[low:high], self._x[low:high])
-            recorded = self._objective.gradient(self._x, self._gradient, patches, due)
+            canvases = [group.canvases for group in self._groups if group.canvases is not None]
+            recorded = self._objective.gradient(self._x, self._gradient, patches, due, canvases)
             for place, losses in zip(due, recorded, strict=True):
                 self._order[place].record(losses)
                 if not all(map(math.isfinite, losses.values())):
@@ -206,14 +229,18 @@ class BatchSolver(Generic[Key]):
         for group in self._groups:
             for place, row in enumerate(group.rows):
                 if row.iteration in row.problem.snapshots:
-                    row.snapshots[row.iteration] = _shown(group.picture(place))
+                    row.snapshots[row.iteration] = self._shown(group.picture(place))
+
+    def _shown(self, picture: Tensor) -> Tensor:
+        return shown(picture, self._network)
 
     def _finish(self, rows: Sequence[Row]) -> list[tuple[Key, Result]]:
         """Take unpacked rows out of the batch and judge their centre crops."""
         started = time.perf_counter()
         x = torch.stack([row.picture(row.variable) for row in rows])
         problems = [row.problem for row in rows]
-        final = BatchObjective(self._classifier, problems, self._size, self._pad_singletons).losses(x)
+        iterations = [row.last_iteration for row in rows]
+        final = BatchObjective(self._network, problems, iterations, self._pad_singletons).losses(x)
         share = (time.perf_counter() - started) / len(rows)
         results = []
         for row, picture, losses in zip(rows, x, final, strict=True):
@@ -222,72 +249,5 @@ class BatchSolver(Generic[Key]):
                 row.status = Status.NON_FINITE
             if not row.steps or row.steps[-1] != row.iteration:
                 row.record(losses)
-            results.append((row.key, _result(row, picture, losses, row.compute_s + share)))
+            results.append((row.key, make_result(row, picture, losses, row.compute_s + share, self._network)))
         return results  # type: ignore[return-value]
-
-
-def _result(row: Row, picture: Tensor, losses: dict[str, float], compute_s: float) -> Result:
-    assert row.status is not None
-    return Result(
-        image=_shown(picture),
-        status=row.status,
-        iterations=row.iteration,
-        losses=losses,
-        curve_steps=tuple(row.steps),
-        curves={name: tuple(values) for name, values in row.curves.items()},
-        snapshots=dict(row.snapshots),
-        compute_s=compute_s,
-    )
-
-
-def _shown(picture: Tensor) -> Tensor:
-    """Return a picture as shown: in [0, 1], on the host, what is not a number black."""
-    return picture.detach().nan_to_num(nan=0.0).clamp(0, 1).cpu().clone()
-
-
-def solve(
-    classifier: Classifier,
-    problems: Sequence[Problem],
-    size: int,
-    *,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
-    record_every: int = 10,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Result]:
-    """Solve problems as one batch.
-
-    Args:
-        classifier: the network.
-        problems: rows; they may differ in everything but network and picture size.
-        size: side of the pictures in pixels.
-        dtype, device: where and how to compute.
-        record_every: steps between two recorded losses.
-        progress: called now and then with (steps taken, steps in all), summed over the rows.
-
-    Returns:
-        One result per problem, in order.
-
-    Raises:
-        InputErrors: one line per fault, before anything runs.
-    """
-    faults: list[str] = []
-    for number, problem in enumerate(problems):
-        try:
-            check_problem(problem, classifier, size)
-        except InputErrors as error:
-            faults += [f"problem {number}: {line}" if len(problems) > 1 else line for line in error.lines]
-    if faults:
-        raise InputErrors(faults)
-    solver: BatchSolver[int] = BatchSolver(classifier, size, dtype=dtype, device=device, record_every=record_every)
-    for number, problem in enumerate(problems):
-        solver.add(number, problem)
-    results: dict[int, Result] = {}
-    total = sum(problem.iterations for problem in problems)
-    while solver.keys:
-        results.update(solver.advance(record_every))
-        if progress is not None:
-            running = sum(solver.iteration(key) for key in solver.keys)
-            ended = sum(problems[number].iterations for number in results)
-            progress(ended + running, total)
-    return [results[number] for number in range(len(problems))]

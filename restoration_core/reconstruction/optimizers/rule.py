@@ -19,10 +19,12 @@ class UpdateRule(abc.ABC):
         name: as a problem names it.
         states: number of state tensors shaped like the variable; they start at zero and restart with each
             coarse-to-fine stage.
+        restarts_with_rate: whether they restart, ages with them, when the learning rate changes.
     """
 
     name: str
     states: int
+    restarts_with_rate: bool = False
 
     @abc.abstractmethod
     def coefficients(self, problem: Problem, learning_rate: float, ages: NDArray[np.float64]) -> NDArray[np.float64]:

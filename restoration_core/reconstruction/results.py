@@ -1,0 +1,42 @@
+"""What a row becomes when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.reconstruction.problem import Result
+from restoration_core.reconstruction.rows import Row
+
+
+def make_result(
+    row: Row, picture: Tensor, losses: Mapping[str, float], compute_s: float, network: FeatureNetwork
+) -> Result:
+    """Return the result of an ended row.
+
+    Args:
+        row: with its status, outside any group.
+        picture: its centre crop ``(C, H, W)``, not clamped.
+        losses: of that crop.
+        compute_s: its share of the wall time.
+        network: whose input was optimised.
+    """
+    assert row.status is not None
+    return Result(
+        image=shown(picture, network),
+        status=row.status,
+        iterations=row.iteration,
+        losses=losses,
+        curve_steps=tuple(row.steps),
+        curves={name: tuple(values) for name, values in row.curves.items()},
+        snapshots=dict(row.snapshots),
+        compute_s=compute_s,
+    )
+
+
+def shown(variable: Tensor, network: FeatureNetwork) -> Tensor:
+    """Return a picture or map as it is handed out: on the host, what is not a number zero, pictures in [0, 1]."""
+    found = variable.detach().nan_to_num(nan=0.0)
+    return (found.clamp(0, 1) if network.takes_pictures else found).cpu().clone()

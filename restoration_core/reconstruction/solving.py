@@ -1,0 +1,61 @@
+"""Solving a list of problems from beginning to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from restoration_core.errors import InputErrors
+from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.reconstruction.problem import Problem, Result
+from restoration_core.reconstruction.solver import BatchSolver
+from restoration_core.reconstruction.validation import check_problem
+
+
+def solve(
+    network: FeatureNetwork,
+    problems: Sequence[Problem],
+    size: int,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    record_every: int = 10,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Result]:
+    """Solve problems as one batch.
+
+    Args:
+        network: a classifier, or a classifier's tail.
+        problems: rows; they may differ in everything but network and picture size.
+        size: side of the pictures in pixels, or of the maps that a tail starts from.
+        dtype, device: where and how to compute.
+        record_every: steps between two recorded losses.
+        progress: called now and then with (steps taken, steps in all), summed over the rows.
+
+    Returns:
+        One result per problem, in order.
+
+    Raises:
+        InputErrors: one line per fault, before anything runs.
+    """
+    faults: list[str] = []
+    for number, problem in enumerate(problems):
+        try:
+            check_problem(problem, network, size)
+        except InputErrors as error:
+            faults += [f"problem {number}: {line}" if len(problems) > 1 else line for line in error.lines]
+    if faults:
+        raise InputErrors(faults)
+    solver: BatchSolver[int] = BatchSolver(network, size, dtype=dtype, device=device, record_every=record_every)
+    for number, problem in enumerate(problems):
+        solver.add(number, problem)
+    results: dict[int, Result] = {}
+    total = sum(problem.iterations for problem in problems)
+    while solver.keys:
+        results.update(solver.advance(record_every))
+        if progress is not None:
+            running = sum(solver.iteration(key) for key in solver.keys)
+            ended = sum(problems[number].iterations for number in results)
+            progress(ended + running, total)
+    return [results[number] for number in range(len(problems))]

@@ -1,0 +1,128 @@
+"""Terms of many rows that share one prior on one map, evaluated at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.priors.prior import Prior
+from restoration_core.reconstruction.problem import Problem, Term
+from restoration_core.reconstruction.windows import cached_chunks
+
+Home = tuple[int, int]
+"""What the image priors of a row see: the number of a stack of pictures, and the row's place in it."""
+
+
+@dataclass(frozen=True)
+class TermGroup:
+    """Terms of k rows with one prior.
+
+    Attributes:
+        prior: on the device and in the dtype of the batch.
+        layer: the map it acts on; None for the optimised variable.
+        stack: where ``layer`` is None, the stack of pictures it acts on.
+        places: rows of the batch, one per term.
+        names: of the terms.
+        rows: where the terms' rows lie in the stack, or in the network's batch.
+        index: the same as a tensor; None for all in order.
+        weights: ``(k,)``, schedules included.
+    """
+
+    prior: Prior
+    layer: str | None
+    stack: int
+    places: list[int]
+    names: list[str]
+    rows: list[int]
+    index: Tensor | None
+    weights: Tensor
+
+    def add_gradient(self, x: Tensor, out: Tensor, patch_offsets: Sequence[dict[str, Tensor]]) -> None:
+        """Add the weighted gradient with respect to ``x``, ``(B, C, H, W)``, to ``out`` of the same shape.
+
+        Args:
+            x: the stack.
+            out: changed.
+            patch_offsets: per row of the batch and term name the corner ``(2,)`` of this step's patch grid.
+        """
+        corners = None
+        if getattr(self.prior, "patch_stride", 1) > 1:
+            drawn = [patch_offsets[place][name] for place, name in zip(self.places, self.names, strict=True)]
+            corners = torch.stack(drawn)
+        picked = pick(x, self.index)
+        for chunk in cached_chunks(picked):
+            if corners is None:
+                gradient = self.prior.gradient(picked[chunk])
+            else:
+                gradient = self.prior.gradient_at(picked[chunk], corners[chunk])  # type: ignore[attr-defined]
+            gradient.mul_(self.weights[chunk].reshape(-1, 1, 1, 1))
+            if self.index is None:
+                out[chunk].add_(gradient)
+            else:
+                out.index_add_(0, self.index[chunk], gradient)
+
+
+def group_terms(
+    network: FeatureNetwork,
+    problems: Sequence[Problem],
+    iterations: Sequence[int],
+    homes: Sequence[Home],
+    wanted: Callable[[Term, int], bool],
+    moved: dict[Hashable, Prior],
+    index: Callable[[list[int], int | None], Tensor | None],
+) -> list[TermGroup]:
+    """Group terms by prior and by what they act on.
+
+    Args:
+        network: on the device and in the dtype of the batch.
+        problems: one per row.
+        iterations: where in its schedules each row is.
+        homes: what each row's image priors see.
+        wanted: which terms at which iteration.
+        moved: priors on the batch's device by identity; filled.
+        index: turns rows of a stack (None: of the network's batch) into what picks them, None for all in order.
+    """
+    found: dict[Hashable, tuple[Prior, str | None, int, list[tuple[int, str, float]]]] = {}
+    for place, (problem, iteration) in enumerate(zip(problems, iterations, strict=True)):
+        for term in problem.terms:
+            if not wanted(term, iteration):
+                continue
+            layer = None if term.layer is None else network.resolve(term.layer)
+            stack = homes[place][0] if layer is None else 0
+            group = found.setdefault((_identity(term.prior), layer, stack), (term.prior, layer, stack, []))
+            group[3].append((place, term.name, term.weight_at(iteration)))
+    groups = []
+    for prior, layer, stack, entries in found.values():
+        identity = _identity(prior)
+        if identity not in moved:
+            moved[identity] = prior.to(network.device, network.dtype)
+        places = [place for place, _, _ in entries]
+        rows = places if layer is not None else [homes[place][1] for place in places]
+        weights = torch.tensor([weight for _, _, weight in entries], dtype=network.dtype, device=network.device)
+        picked = index(rows, stack if layer is None else None)
+        names = [name for _, name, _ in entries]
+        groups.append(TermGroup(moved[identity], layer, stack, places, names, rows, picked, weights))
+    return groups
+
+
+def _identity(prior: Prior) -> Hashable:
+    """Return what equal priors share: themselves where they compare by value, else their address."""
+    try:
+        hash(prior)
+    except TypeError:
+        return id(prior)
+    return prior
+
+
+def pick(rows: Tensor, index: Tensor | None) -> Tensor:
+    """Return the rows that ``index`` picks, all for None."""
+    return rows if index is None else rows.index_select(0, index)
+
+
+def spread(rows: Tensor, index: Tensor | None, like: Tensor) -> Tensor:
+    """Return ``rows`` where ``index`` picked them and zeros elsewhere: the adjoint of :func:`pick`."""
+    return rows if index is None else torch.zeros_like(like).index_add_(0, index, rows)
