@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restoration_core.commands.prior_calibrate import calibrate
 from restoration_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ _LIBRARY = click.option(
 @click.group()
 def prior() -> None:
     """Train, list and show learned patch priors (ICA and fields of experts)."""
+
+
+prior.add_command(calibrate)
 
 
 @prior.command()

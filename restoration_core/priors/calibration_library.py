@@ -1,0 +1,70 @@
+"""Calibrations kept in the folder of the prior library, under the hash of what they were measured on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from restoration_core.errors import InputError
+from restoration_core.priors.calibration import Calibration
+from restoration_core.priors.calibration_recipe import CalibrationRecipe
+from restoration_core.priors.prior_library import PriorLibrary
+
+_SUFFIX = ".calibration.json"
+
+
+class CalibrationLibrary:
+    """Calibrations as JSON files beside the trained priors.
+
+    Args:
+        root: folder of the prior library; by default as :class:`PriorLibrary` chooses it. Made when something is kept.
+    """
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.root = PriorLibrary(root).root
+
+    def find(self, recipe: CalibrationRecipe) -> Calibration | None:
+        """Return the calibration of this recipe, None when it is not kept.
+
+        Raises:
+            InputError: its file is damaged.
+        """
+        path = self.path(recipe)
+        return Calibration.from_json(path.read_text(), str(path)) if path.is_file() else None
+
+    def get(self, recipe: CalibrationRecipe, measure: Callable[[], Calibration]) -> Calibration:
+        """Return the calibration of this recipe, measured now and kept when it is not there.
+
+        Two processes may measure the same one: the numbers are the same, and the file is whole at any time.
+        """
+        found = self.find(recipe)
+        if found is None:
+            found = measure()
+            self.keep(found)
+        return found
+
+    def keep(self, calibration: Calibration) -> Path:
+        """Write a calibration aside, move it to its place and return that."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        path = self.path(calibration.recipe)
+        aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            aside.write_text(calibration.to_json())
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+        return path
+
+    def list(self) -> tuple[Calibration, ...]:
+        """Return all that are kept, by key; files that are no calibrations are passed over."""
+        found = []
+        for path in sorted(self.root.glob(f"*{_SUFFIX}")):
+            with contextlib.suppress(InputError):
+                found.append(Calibration.from_json(path.read_text(), str(path)))
+        return tuple(found)
+
+    def path(self, recipe: CalibrationRecipe) -> Path:
+        """Return the file of a recipe's calibration, there or not."""
+        return self.root / f"{recipe.key}{_SUFFIX}"
