@@ -113,7 +113,7 @@ class Problem:
         terms: priors with weights.
         iterations: number of steps.
         learning_rate: step size in units of the [0, 1] pixel scale (of the map, where a map is optimised); ``lbfgs``
-            searches its steps and does not read it.
+            searches its steps and takes it as the largest change that its first one tries.
         optimizer: name of the update rule (``adam``, ``adagrad``, ``momentum``), or ``lbfgs``, which :func:`solve`
             runs one problem after the other and which takes no random gradients (jitter, patch strides), no bound
             and no prior without an energy.

@@ -107,7 +107,7 @@ class Row:
         target = self.next_factor()
         full = upsample(self.variable.unsqueeze(0), self.canvas)
         self.variable = shrink(full, target)[0]
-        self.states = [torch.zeros_like(self.variable) for _ in range(self.rule.states)]
+        self.states = [torch.zeros_like(self.variable) for _ in self.states]
         self.factor, self.age = target, 0
 
     def picture(self, variable: Tensor) -> Tensor:
@@ -129,12 +129,13 @@ def start_row(key: Hashable, problem: Problem, size: int, network: FeatureNetwor
     """Return a row at iteration 0; its noise and jitter depend on the problem's seed only."""
     factor = factor_at(problem, 0)
     variable = starting_variable(network, problem, size, factor)
+    states = RULES[problem.optimizer].states if problem.optimizer in RULES else 0
     return Row(
         key=key,
         problem=problem,
         size=size,
         variable=variable,
-        states=[torch.zeros_like(variable) for _ in range(RULES[problem.optimizer].states)],
+        states=[torch.zeros_like(variable) for _ in range(states)],
         factor=factor,
         offsets=_jitter_offsets(problem),
         patch_offsets={

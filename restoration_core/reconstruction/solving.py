@@ -8,7 +8,8 @@ import torch
 
 from restoration_core.errors import InputErrors
 from restoration_core.networks.feature_network import FeatureNetwork
-from restoration_core.reconstruction.problem import Problem, Result
+from restoration_core.reconstruction.lbfgs import minimise
+from restoration_core.reconstruction.problem import LBFGS, Problem, Result
 from restoration_core.reconstruction.solver import BatchSolver
 from restoration_core.reconstruction.validation import check_problem
 
@@ -23,7 +24,7 @@ def solve(
     record_every: int = 10,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Result]:
-    """Solve problems as one batch.
+    """Solve problems as one batch; those for L-BFGS after it, one by one.
 
     Args:
         network: a classifier, or a classifier's tail.
@@ -47,15 +48,23 @@ def solve(
             faults += [f"problem {number}: {line}" if len(problems) > 1 else line for line in error.lines]
     if faults:
         raise InputErrors(faults)
+    total = sum(problem.iterations for problem in problems)
+    results: dict[int, Result] = {}
+
+    def tell(running: int) -> None:
+        if progress is not None:
+            progress(sum(problems[number].iterations for number in results) + running, total)
+
     solver: BatchSolver[int] = BatchSolver(network, size, dtype=dtype, device=device, record_every=record_every)
     for number, problem in enumerate(problems):
-        solver.add(number, problem)
-    results: dict[int, Result] = {}
-    total = sum(problem.iterations for problem in problems)
+        if problem.optimizer != LBFGS:
+            solver.add(number, problem)
     while solver.keys:
         results.update(solver.advance(record_every))
-        if progress is not None:
-            running = sum(solver.iteration(key) for key in solver.keys)
-            ended = sum(problems[number].iterations for number in results)
-            progress(ended + running, total)
+        tell(sum(solver.iteration(key) for key in solver.keys))
+    moved = network.to(device, dtype)
+    for number, problem in enumerate(problems):
+        if problem.optimizer == LBFGS:
+            results[number] = minimise(moved, problem, size, record_every, tell)
+            tell(0)
     return [results[number] for number in range(len(problems))]
