@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-import restoration_core.priors.patch_experts as module
+import restoration_core.priors.patch_field as module
 from restoration_core.errors import InputError
 from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.patch_experts import PatchExperts
