@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from restoration_core.errors import InputError, unknown
 from restoration_core.priors.convolutional_experts_family import CONVOLUTIONAL_EXPERTS
+from restoration_core.priors.denoiser_family import DENOISER
 from restoration_core.priors.family import Family
 from restoration_core.priors.patch_experts_family import PATCH_EXPERTS
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (PATCH_EXPERTS, CONVOLUTIONAL_EXPERTS)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (PATCH_EXPERTS, CONVOLUTIONAL_EXPERTS, DENOISER)}
 
 
 def family_by_name(name: str) -> Family:
