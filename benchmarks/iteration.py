@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.networks import Classifier, open_network
-from restoration_core.objectives import make_problem, mv2016
+from restoration_core.objectives import make_problem, mv2016_adam
 from restoration_core.reconstruction import BatchSolver, Problem, keep_freed_memory
 
 CASES = {"cifar_alexnet": ("bundled", "conv3/relu", 64), "alexnet": ("random", "conv4/relu", 224)}
@@ -53,7 +53,7 @@ def measure(case: str, batch: int, rounds: int, steps: int, clock: Callable[[], 
     weights, layer, size = CASES[case]
     classifier = open_network(case, weights)
     images = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
-    preset = mv2016(classifier, layer)
+    preset = mv2016_adam(classifier, layer)
     problems = [
         make_problem(
             classifier, image, layer, preset, seed=seed, jitter=JITTER, jitter_until=None, iterations=1_000_000 // size

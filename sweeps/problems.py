@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from restoration_core.networks import Classifier
+from restoration_core.objectives import Preset, open_preset
 from restoration_core.objectives.feature_match import feature_targets
-from restoration_core.objectives.presets import Preset, open_preset
 from restoration_core.priors.alpha_norm import AlphaNorm
 from restoration_core.priors.isotropic_range import IsotropicRange
 from restoration_core.priors.patch_experts import PatchExperts

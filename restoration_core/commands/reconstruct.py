@@ -36,7 +36,7 @@ _COLUMNS = ("psnr", "ssim", "feature_error")
 @click.option("--weights", help="bundled, imagenet, random or a path; default: the network's own.")
 @click.option("--layer", required=True, help="Layer to match, e.g. conv3/relu.")
 @click.option("--size", type=click.IntRange(min=1), help="Side of the pictures, >= 11 px; default: the native size.")
-@click.option("--preset", "preset_name", default="mv2016", show_default=True, help="mv2016 or none.")
+@click.option("--preset", "preset_name", default="mv2016", show_default=True, help="mv2015, mv2016, none ...")
 @click.option(
     "--prior", "priors", multiple=True, metavar="NAME", help="total_variation:2, logistic:8, a library key ..."
 )
@@ -44,7 +44,7 @@ _COLUMNS = ("psnr", "ssim", "feature_error")
     "--weight", "prior_weights", multiple=True, type=float, help="Raw weight of each --prior, in their order."
 )
 @click.option("--iterations", type=click.IntRange(min=1), help="Steps; the preset's schedule is stretched to them.")
-@click.option("--learning-rate", type=float, help="Constant step of Adam in [0, 1] pixel units; default: the preset's.")
+@click.option("--learning-rate", type=float, help="Constant step in [0, 1] pixel units; default: the preset's.")
 @click.option("--seed", default=0, show_default=True, help="Of the initial noise, the jitter, and random weights.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 ...")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the pictures and metrics.json.")
@@ -76,7 +76,6 @@ def reconstruct(
     from restoration_core.metrics.structural import WINDOW
     from restoration_core.networks import open_network
     from restoration_core.objectives import make_problem, open_preset
-    from restoration_core.reconstruction import Schedule
     from restoration_core.reconstruction.validation import check_problem
 
     references = _expand(images)
@@ -92,7 +91,7 @@ def reconstruct(
         preset = preset.with_iterations(iterations)
     preset = replace(preset, terms=_with_terms(preset.terms, priors, prior_weights, classifier))
     if learning_rate is not None:
-        preset = replace(preset, learning_rate=Schedule.constant(learning_rate))
+        preset = preset.with_rate(learning_rate)
     originals = [torch.from_numpy(load_image(reference, side)) for reference in references]
     problems = [make_problem(classifier, original, layer, preset, seed=seed) for original in originals]
     for problem in problems:

@@ -1,6 +1,26 @@
 """What a reconstruction is asked for: the feature match, and published settings around it."""
 
 from restoration_core.objectives.feature_match import feature_targets
-from restoration_core.objectives.presets import PRESETS, Preset, make_problem, mv2016, none, open_preset
+from restoration_core.objectives.mv2015 import mv2015
+from restoration_core.objectives.mv2016 import mv2016, mv2016_adam, mv2016_thesis, none
+from restoration_core.objectives.preset import Preset, make_problem
+from restoration_core.objectives.registry import PRESETS, open_preset
+from restoration_core.objectives.thesis import thesis_fig9, thesis_fig10, thesis_foe
+from restoration_core.objectives.units import Constant
 
-__all__ = ["PRESETS", "Preset", "feature_targets", "make_problem", "mv2016", "none", "open_preset"]
+__all__ = [
+    "PRESETS",
+    "Constant",
+    "Preset",
+    "feature_targets",
+    "make_problem",
+    "mv2015",
+    "mv2016",
+    "mv2016_adam",
+    "mv2016_thesis",
+    "none",
+    "open_preset",
+    "thesis_fig9",
+    "thesis_fig10",
+    "thesis_foe",
+]

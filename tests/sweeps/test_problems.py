@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from restoration_core.networks import Classifier, open_network
-from restoration_core.objectives.presets import mv2016
+from restoration_core.objectives import mv2016
 from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.reconstruction import solve

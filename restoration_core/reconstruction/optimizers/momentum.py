@@ -15,13 +15,14 @@ from restoration_core.reconstruction.problem import Problem
 class Momentum(UpdateRule):
     """``m <- rho m - lr g``, ``x <- x + m``, with ``rho`` the problem's momentum.
 
-    The paper forgets ``m`` whenever the rate changes: the problem's resets do that.
+    The paper forgets ``m`` whenever the rate changes.
 
     Source: Mahendran & Vedaldi 2015, section 3.4.
     """
 
     name = "momentum"
     states = 1
+    restarts_with_rate = True
 
     def coefficients(self, problem: Problem, learning_rate: float, ages: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.broadcast_to(np.array([problem.momentum, learning_rate]), (len(ages), 2)).copy()

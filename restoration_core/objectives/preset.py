@@ -1,0 +1,121 @@
+"""A published method's settings as data, and the problem they make of a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from restoration_core.networks.classifier import Classifier
+from restoration_core.objectives.feature_match import feature_targets
+from restoration_core.objectives.units import Constant
+from restoration_core.reconstruction.problem import (
+    NORMAL,
+    SQUARED_NORM,
+    WINDOW,
+    FeatureMatch,
+    Problem,
+    Schedule,
+    Term,
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A method's settings for one network and layer; fields as in :class:`Problem`, in our units.
+
+    Attributes:
+        name: of the method.
+        terms: priors, weights relative to the normalised feature loss.
+        rate_per_pixel: the learning rate is for one pixel: a problem's is this times height times width.
+        normalization: of the feature loss.
+        published: the method's constants as they were published; those it does not name are ours alone.
+    """
+
+    name: str
+    terms: tuple[Term, ...]
+    iterations: int
+    learning_rate: Schedule
+    rate_per_pixel: bool = False
+    jitter: int = 1
+    jitter_until: int | None = None
+    jitter_canvas: str = WINDOW
+    bound: float | None = None
+    optimizer: str = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.9
+    coarse_to_fine: tuple[tuple[int, int], ...] = ()
+    initial_std: float = 0.1
+    initial_noise: str = NORMAL
+    normalization: str = SQUARED_NORM
+    published: tuple[Constant, ...] = ()
+
+    def with_iterations(self, iterations: int) -> Preset:
+        """Return the preset stretched or shrunk to ``iterations``, every breakpoint at its share of the run."""
+        ratio = iterations / self.iterations
+        stages = {round(start * ratio): factor for start, factor in self.coarse_to_fine}
+        terms = tuple(
+            term if term.schedule is None else replace(term, schedule=_stretched(term.schedule, ratio))
+            for term in self.terms
+        )
+        return replace(
+            self,
+            terms=terms,
+            iterations=iterations,
+            learning_rate=_stretched(self.learning_rate, ratio),
+            jitter_until=None if self.jitter_until is None else round(self.jitter_until * ratio),
+            coarse_to_fine=tuple(stages.items()),
+        )
+
+    def with_rate(self, learning_rate: float) -> Preset:
+        """Return the preset with a constant learning rate, whatever the size of the picture."""
+        return replace(self, learning_rate=Schedule.constant(learning_rate), rate_per_pixel=False)
+
+    def rate_at(self, height: int, width: int) -> Schedule:
+        """Return the learning rate for pictures of ``height x width`` pixels."""
+        scale = height * width if self.rate_per_pixel else 1
+        return Schedule(tuple((start, scale * value) for start, value in self.learning_rate.pieces))
+
+
+def _stretched(schedule: Schedule, ratio: float) -> Schedule:
+    """Return ``schedule`` with its starts times ``ratio``; of pieces that fall together the last one counts."""
+    return Schedule(tuple({round(start * ratio): value for start, value in schedule.pieces}.items()))
+
+
+def make_problem(
+    classifier: Classifier, image: Tensor, layer: str, preset: Preset, *, seed: int = 0, **overrides: Any
+) -> Problem:
+    """Return the problem of reconstructing a picture from one layer under a preset.
+
+    Args:
+        classifier: the network.
+        image: the original, ``(3, H, W)`` in [0, 1]; only its features are used.
+        layer: layer to match.
+        preset: settings.
+        seed: of noise and jitter.
+        overrides: fields of :class:`Problem` that replace the preset's. ``iterations`` keeps the preset's schedules;
+            see :meth:`Preset.with_iterations`.
+
+    Raises:
+        InputError: for an unknown layer or one that refuses the picture's size.
+    """
+    target = feature_targets(classifier, image, [layer])[layer]
+    problem = Problem(
+        matches=(FeatureMatch(layer, target, normalization=preset.normalization),),
+        terms=preset.terms,
+        iterations=preset.iterations,
+        learning_rate=preset.rate_at(image.shape[-2], image.shape[-1]),
+        optimizer=preset.optimizer,
+        betas=preset.betas,
+        momentum=preset.momentum,
+        jitter=preset.jitter,
+        jitter_until=preset.jitter_until,
+        jitter_canvas=preset.jitter_canvas,
+        bound=preset.bound,
+        coarse_to_fine=preset.coarse_to_fine,
+        initial_std=preset.initial_std,
+        initial_noise=preset.initial_noise,
+        seed=seed,
+    )
+    return replace(problem, **overrides)
