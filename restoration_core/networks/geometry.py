@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ aten = torch.ops.aten
 
 _POOLS = {aten.max_pool2d_with_indices, aten.max_pool2d, aten.avg_pool2d}
 _ADAPTIVE_POOLS = {aten._adaptive_avg_pool2d, aten.adaptive_avg_pool2d, aten.adaptive_max_pool2d}
+_PADS = {aten.constant_pad_nd, aten.reflection_pad2d, aten.replication_pad2d}
 _PRODUCTS = {aten.mm: 0, aten.addmm: 1}
 _ATTENTION = {
     aten.bmm,
@@ -37,29 +38,41 @@ class Geometry:
             layers count as convolutions over the whole map, as in MV16's tables.
         stride: distance in input pixels between neighbouring positions.
         positions: extent of the map in positions.
+        start: first input pixel that position 0 depends on, negative where padding reaches over the border.
     """
 
     receptive_field: Pair
     stride: Pair
     positions: Pair
+    start: Pair = (0, 0)
 
-    def window(self, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], out: Pair) -> Geometry:
-        """Return the geometry behind a sliding window: ``r += (k - 1) d s`` and ``s *= stride``."""
+    def window(
+        self, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], out: Pair
+    ) -> Geometry:
+        """Return the geometry behind a sliding window: ``r += (k - 1) d s``, ``start -= p s`` and ``s *= stride``."""
         field = [
             r + (k - 1) * d * s for r, k, d, s in zip(self.receptive_field, kernel, dilation, self.stride, strict=True)
         ]
         steps = [s * t for s, t in zip(self.stride, stride, strict=True)]
-        return Geometry((field[0], field[1]), (steps[0], steps[1]), out)
+        return replace(self.moved(padding), receptive_field=_two(field), stride=_two(steps), positions=out)
+
+    def moved(self, before: Sequence[int]) -> Geometry:
+        """Return the geometry with that many positions put in front (< 0: taken away)."""
+        return replace(self, start=_two([a - n * s for a, n, s in zip(self.start, before, self.stride, strict=True)]))
 
     def everything(self) -> Geometry:
         """Return the geometry of one value that depends on all positions."""
         field = [r + (n - 1) * s for r, n, s in zip(self.receptive_field, self.positions, self.stride, strict=True)]
-        return Geometry((field[0], field[1]), self.stride, (1, 1))
+        return replace(self, receptive_field=_two(field), positions=(1, 1))
 
     def attended(self) -> Geometry:
         """Return the geometry where every position depends on all: at least the whole picture."""
         field = [max(r, n * s) for r, n, s in zip(self.receptive_field, self.positions, self.stride, strict=True)]
-        return Geometry((field[0], field[1]), self.stride, self.positions)
+        return replace(self, receptive_field=_two(field))
+
+
+def _two(values: Sequence[int]) -> Pair:
+    return values[0], values[1]
 
 
 def _pair(value: int | Sequence[int]) -> Pair:
@@ -68,19 +81,27 @@ def _pair(value: int | Sequence[int]) -> Pair:
 
 
 def _merge(known: Sequence[Geometry], inputs: Sequence[Tensor], output: Tensor) -> Geometry:
-    """Geometry behind sums, products, concatenations and everything else that keeps positions apart."""
+    """Geometry behind sums, products, concatenations and everything else that keeps positions apart.
+
+    One position sees what it sees through any branch: from the first pixel of all to the last of all.
+    """
     widest = max(known, key=lambda g: g.positions[0] * g.positions[1])
-    field = max(g.receptive_field[0] for g in known), max(g.receptive_field[1] for g in known)
+    joined = [g for g in known if g.positions == widest.positions]
+    start = _two([min(g.start[axis] for g in joined) for axis in (0, 1)])
+    end = [max(g.start[axis] + g.receptive_field[axis] for g in joined) for axis in (0, 1)]
+    # A single value that multiplies a whole map (a gate) is as wide wherever it is used.
+    field = [max(end[axis] - start[axis], *(g.receptive_field[axis] for g in known)) for axis in (0, 1)]
     maps = any(tensor.ndim == 4 and tuple(tensor.shape[2:]) == widest.positions for tensor in inputs)
     positions = (output.shape[2], output.shape[3]) if maps and output.ndim == 4 else widest.positions
-    return Geometry(field, widest.stride, positions)
+    return Geometry(_two(field), widest.stride, positions, start)
 
 
 class GeometryMode(TorchDispatchMode):
     """Follows the geometry of every tensor that depends on ``picture``, ``(1, 3, H, W)``, while it is entered.
 
-    Exact for convolutions, pooling, dense layers and whatever acts at each position alone. Attention counts as seeing
-    the whole picture.
+    Exact for convolutions, pooling, padding, slices, dense layers, whatever acts at each position alone, and branches
+    of these that join. Attention counts as seeing the whole picture. Transposed convolutions and resizing are not
+    followed.
     """
 
     def __init__(self, picture: Tensor) -> None:
@@ -112,16 +133,25 @@ class GeometryMode(TorchDispatchMode):
         first, size = known[0], (output.shape[-2:] if output.ndim == 4 else (1, 1))
         out = (int(size[0]), int(size[1]))
         if operation is aten.convolution and output.ndim == 4:
-            return first.window(args[1].shape[2:], _pair(args[3]), _pair(args[5]), out)
+            return first.window(args[1].shape[2:], _pair(args[3]), _pair(args[4]), _pair(args[5]), out)
         if operation in _POOLS:
             kernel = _pair(args[1])
             stride = _pair(args[2]) if len(args) > 2 and args[2] else kernel
             dilation = _pair(args[4]) if operation is not aten.avg_pool2d and len(args) > 4 else (1, 1)
-            return first.window(kernel, stride, dilation, out)
+            padding = _pair(args[3]) if len(args) > 3 else (0, 0)
+            return first.window(kernel, stride, padding, dilation, out)
         if operation in _ADAPTIVE_POOLS:
             kernel = -(-first.positions[0] // out[0]), -(-first.positions[1] // out[1])
             stride = max(first.positions[0] // out[0], 1), max(first.positions[1] // out[1], 1)
-            return first.window(kernel, stride, (1, 1), out)
+            return first.window(kernel, stride, (0, 0), (1, 1), out)
+        if operation in _PADS and output.ndim == 4 and len(args[1]) == 4:
+            left, _, top, _ = args[1]
+            return replace(first.moved((top, left)), positions=out)
+        if operation is aten.slice and output.ndim == 4 and len(args) > 2 and args[1] % 4 in (2, 3):
+            axis, step = args[1] % 4 - 2, (args[4] if len(args) > 4 else 1)
+            skipped = range(first.positions[axis])[slice(args[2], None)][0]
+            cut = first.moved((-skipped, 0) if axis == 0 else (0, -skipped))
+            return cut.window((1, 1), (step, 1) if axis == 0 else (1, step), (0, 0), (1, 1), out)
         if operation is aten.mean and len(args) > 1 and args[0].ndim == 4 and {d % 4 for d in args[1]} & {2, 3}:
             return first.everything()
         if operation in _PRODUCTS and args[_PRODUCTS[operation]].shape[0] == 1:

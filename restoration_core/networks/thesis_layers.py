@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 
-def cifar_alexnet_layers() -> dict[str, str]:
-    """Return readable name -> module path of :class:`~restoration_core.networks.cifar_alexnet.CifarAlexNet`."""
+def alexnet_layers() -> dict[str, str]:
+    """Return readable name -> module path of the package's own AlexNets, whose modules have AlexNet's names."""
     names: dict[str, str] = {}
     for stage in range(1, 9):
         kind = "conv" if stage <= 5 else "fc"

@@ -6,11 +6,13 @@ import contextlib
 import pickle
 import socket
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -18,9 +20,13 @@ from torch import Tensor, nn
 
 from restoration_core.errors import InputError
 
-SUFFIXES = (".safetensors", ".pt", ".pth")
+SUFFIXES = (".safetensors", ".pt", ".pth", ".npz")
 _SILENCE_TIMEOUT_S = 30.0
-_UNREADABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError, KeyError, ValueError)
+_UNREADABLE = (
+    *(OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError),
+    *(pickle.UnpicklingError, SafetensorError, zipfile.BadZipFile),
+)
+_NO_ARRAYS = "a .npy file holds one array or a pickled dictionary, which is not opened; save its arrays as .npz"
 
 
 def is_path(weights: str) -> bool:
@@ -29,7 +35,7 @@ def is_path(weights: str) -> bool:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from ``.safetensors``, or from ``.pt`` / ``.pth`` without running any code of the file.
+    """Read a state dict from ``.safetensors``, ``.pt`` / ``.pth`` or ``.npz`` without running any code of the file.
 
     Args:
         path: the file. A checkpoint dictionary with an entry ``state_dict`` is accepted too.
@@ -38,12 +44,16 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         InputError: for a missing, unreadable or unsuitable file.
     """
     if path.suffix not in SUFFIXES:
-        raise InputError(f"{path}: unknown kind of weights file {path.suffix!r}; valid: {', '.join(SUFFIXES)}")
+        hint = f" ({_NO_ARRAYS})" if path.suffix == ".npy" else ""
+        raise InputError(f"{path}: unknown kind of weights file {path.suffix!r}{hint}; valid: {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise InputError(f"{path}: no such weights file; valid: a state dict as {', '.join(SUFFIXES)}")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         raise InputError(f"{path}: not a readable state dict ({_first_line(error)})") from error

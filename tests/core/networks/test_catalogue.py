@@ -79,7 +79,7 @@ def test_vgg16_layers_are_named_by_stage() -> None:
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18", "mobilenet_v3_small"])
-def test_other_torchvision_networks_list_their_modules_and_keep_their_function(name: str) -> None:
+def test_other_torchvision_networks_keep_their_function_under_any_names(name: str) -> None:
     from torchvision import models
 
     network = open_network(name, "random", seed=3)
@@ -90,8 +90,15 @@ def test_other_torchvision_networks_list_their_modules_and_keep_their_function(n
     z = (x - torch.tensor(network.mean).reshape(1, 3, 1, 1)) / torch.tensor(network.std).reshape(1, 3, 1, 1)
     with torch.no_grad():
         torch.testing.assert_close(network.features(x, ["softmax"])["softmax"], reference(z).softmax(1))
-    paths = dict(reference.named_modules())
-    assert all(layer.partition(":")[0] in paths for layer in network.layers[:-1])
+    for path, module in reference.named_modules():
+        if path and not isinstance(module, torch.nn.Dropout | torch.nn.Identity):
+            network.resolve(path)
+
+
+def test_networks_of_other_builds_list_their_module_paths() -> None:
+    network = outline_network("mobilenet_v3_small")
+    assert all(layer.partition(":")[0] in dict(network.module.named_modules()) for layer in network.layers)
+    assert "features.0.0" in network.layers
 
 
 @pytest.mark.parametrize("name", ["googlenet", pytest.param("inception_v3", marks=pytest.mark.slow)])
@@ -154,8 +161,10 @@ def test_the_catalogue_names_each_network_once_with_what_it_takes() -> None:
     assert {"alexnet", "vgg16", "resnet50", "inception_v3", "squeezenet1_0"} <= set(entries)
     assert entries["cifar_alexnet"].parameters == sum(p.numel() for p in CifarAlexNet().parameters())
     assert entries["inception_v3"].native_size == 299
-    assert entries["vgg16"].thesis_names
-    assert not entries["resnet50"].thesis_names
+    readable = {name for name, entry in entries.items() if entry.thesis_names}
+    assert {"vgg16", "resnet50", "inception_v3", "squeezenet1_1", "caffe_alexnet", "wide_resnet50_2"} <= readable
+    assert not {"mobilenet_v3_small", "googlenet", "vit_b_16"} & readable
+    assert entries["caffe_alexnet"].parameters == 60_965_224
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import pickle
 from pathlib import Path
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -61,7 +62,20 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     assert trace.exists()  # the attack itself works: it was the reader that stopped it
 
 
-@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+def test_code_in_an_npz_archive_is_not_run(tmp_path: Path) -> None:
+    path, trace = tmp_path / "w.npz", tmp_path / "was_here"
+    np.savez(path, weight=np.array([Harmful(trace)], dtype=object))
+    with pytest.raises(InputError, match=r"not a readable state dict \(Object arrays cannot be loaded"):
+        read_state_dict(path)
+    assert not trace.exists()
+
+
+def test_arrays_come_from_an_npz_archive(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", weight=np.arange(3, dtype=np.float32))
+    assert torch.equal(read_state_dict(tmp_path / "w.npz")["weight"], torch.arange(3.0))
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors", "w.npz"])
 def test_damaged_files_are_refused_in_one_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"not weights" * 10)
@@ -73,8 +87,10 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, name: str) -> Non
 def test_missing_files_other_kinds_and_other_contents_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such weights file"):
         read_state_dict(tmp_path / "none.pt")
-    with pytest.raises(InputError, match=r"unknown kind of weights file '\.npz'"):
-        read_state_dict(tmp_path / "w.npz")
+    with pytest.raises(InputError, match=r"unknown kind of weights file '\.h5'"):
+        read_state_dict(tmp_path / "w.h5")
+    with pytest.raises(InputError, match=r"a pickled dictionary, which is not opened; save its arrays as \.npz"):
+        read_state_dict(tmp_path / "bvlc_alexnet.npy")
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(InputError, match="not a state dict"):
         read_state_dict(tmp_path / "list.pt")
