@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks.separate_rows import separate_rows
+from restoration_core.networks.tail import Tail
 from restoration_core.networks.trace import Call, trace
 
 _LARGEST_PROBED_SIZE = 4096
@@ -202,6 +203,20 @@ class Classifier:
                     raise _AllTapped
 
         return hook
+
+    def tail(self, layer: str, size: int | None = None, pictures: Tensor | None = None) -> Tail:
+        """Return the layers behind one as a network of their own, whose input is that layer's map.
+
+        Args:
+            layer: whose map becomes the input.
+            size: side in pixels of the pictures that the map belongs to; None for the native size.
+            pictures: ``(B, 3, H, W)``, RGB in [0, 1], whose maps give the mean and deviation that noise starts from;
+                None for noise with the spectrum of photographs.
+
+        Raises:
+            InputError: for an unknown layer, one without a square map, the last one, or one that a connection bypasses.
+        """
+        return Tail(self, self._calls, layer, size or self.native_size, pictures)
 
     def shape(self, layer: str, size: int) -> tuple[int, ...]:
         """Return the map's shape ``(C, H, W)``, or ``(C,)`` of a fully connected layer, for ``size x size`` pictures.
