@@ -185,7 +185,10 @@ def _curve(fields: Mapping[str, Any], levels: Sequence[float]) -> Curve:
 
 
 def _spreads(fields: Mapping[str, Any]) -> dict[str, Spread]:
-    return {kind: Spread(tuple(map(float, spread["quantiles"]))) for kind, spread in fields.items()}
+    spreads = {kind: Spread(tuple(map(float, spread["quantiles"]))) for kind, spread in fields.items()}
+    if any(len(spread.quantiles) != len(QUANTILES) for spread in spreads.values()):
+        raise ValueError(f"a spread without its {len(QUANTILES)} quantiles")
+    return spreads
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -66,8 +67,12 @@ class _Pen:
     def text(
         self, at: tuple[float, float], text: str, *, size: int = 13, colour: str = _INK, anchor: str = "lm"
     ) -> None:
-        font = ImageFont.load_default(size * _SCALE)
-        self.draw.text((at[0] * _SCALE, at[1] * _SCALE), text, fill=colour, font=font, anchor=anchor)
+        self.draw.text((at[0] * _SCALE, at[1] * _SCALE), text, fill=colour, font=_font(size), anchor=anchor)
+
+
+@lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size * _SCALE)  # decoded anew at each call
 
 
 @dataclass(frozen=True)
