@@ -23,10 +23,21 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", required=False)
 @click.option("--size", type=click.IntRange(min=1), help="Picture size for the shapes (default: the native size).")
+@click.option("--presets", "with_presets", is_flag=True, help="Print every preset's constants layer by layer.")
+@click.option("--preset", "presets", multiple=True, metavar="PRESET", help="Only this preset's constants; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def networks(name: str | None, size: int | None, as_json: bool) -> None:
-    """List the networks, or the layers of the network NAME."""
-    if name is None:
+def networks(name: str | None, size: int | None, with_presets: bool, presets: tuple[str, ...], as_json: bool) -> None:
+    """List the networks, or the layers of the network NAME.
+
+    With --presets the constants of the presets for each layer instead, of cifar_alexnet when no NAME is given.
+    """
+    if with_presets or presets:
+        from restoration_core.commands.preset_tables import print_presets
+
+        if size is not None:
+            raise InputError("--size has no part in the constants of presets; valid: --presets without --size")
+        print_presets("cifar_alexnet" if name is None else name, presets, as_json)
+    elif name is None:
         if size is not None:
             raise InputError("--size needs the name of a network; valid: restoration networks NAME --size N")
         _print_networks(as_json)

@@ -20,6 +20,8 @@ from restoration_core.reconstruction.problem import (
     Term,
 )
 
+_OUR_UNIT = "raw weight on RGB in [0, 1], mean over pixels or patches"
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -67,6 +69,27 @@ class Preset:
             jitter_until=None if self.jitter_until is None else round(self.jitter_until * ratio),
             coarse_to_fine=tuple(stages.items()),
         )
+
+    def constants(self) -> tuple[Constant, ...]:
+        """Return feature weight, one weight a term, jitter, step, iterations and bound (where there is one).
+
+        Values are as published where they were, otherwise in our units; step and weights are those at the start of
+        the run, without schedules.
+        """
+        published = {constant.name: constant for constant in self.published}
+        rate = self.learning_rate.at(0)
+        every = [
+            Constant("feature_weight", 1.0, f"on the feature loss, {self.normalization}", 1.0),
+            *(Constant(term.name, term.weight, _OUR_UNIT, term.weight) for term in self.terms),
+            Constant("jitter", self.jitter, "window positions per axis", self.jitter),
+            Constant("step", rate, f"{self.optimizer}{', a pixel' if self.rate_per_pixel else ''}, on [0, 1]", rate),
+            Constant("iterations", self.iterations, "steps", self.iterations),
+        ]
+        if self.bound is not None:
+            every.append(
+                Constant("bound", self.bound, "norm of a pixel's colour about the mean, on 0..255", self.bound)
+            )
+        return tuple(published.get(constant.name, constant) for constant in every)
 
     def with_rate(self, learning_rate: float) -> Preset:
         """Return the preset with a constant learning rate, whatever the size of the picture."""
