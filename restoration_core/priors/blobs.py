@@ -48,10 +48,15 @@ def from_blob(blob: bytes, source: str = "prior") -> Trained:
     recipe, report, _ = read_header(blob, source)
     try:
         tensors: dict[str, Tensor] = load(blob)
-        prior = family_by_name(recipe.family).restore(recipe, {name: part.float() for name, part in tensors.items()})
+        prior = family_by_name(recipe.family).restore(recipe, _single(tensors))
     except (SafetensorError, KeyError, InputError) as error:
         raise InputError(_damaged(source, error)) from error
     return Trained(prior, recipe, report)
+
+
+def _single(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with floating-point ones in float32."""
+    return {name: part.float() if part.is_floating_point() else part for name, part in tensors.items()}
 
 
 def read_header(blob: bytes, source: str = "prior") -> tuple[PriorRecipe, TrainingReport, str]:

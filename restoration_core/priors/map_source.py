@@ -39,6 +39,7 @@ class MapSource(Protocol):
             the files.
         channels: of every map.
         layer_maps: the layer the maps come from; None for the pictures themselves.
+        sizes: height and width of every map.
     """
 
     @property
@@ -47,6 +48,8 @@ class MapSource(Protocol):
     def channels(self) -> int: ...
     @property
     def layer_maps(self) -> LayerMaps | None: ...
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]: ...
 
     def __len__(self) -> int:
         """How many maps there are."""

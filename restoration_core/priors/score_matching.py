@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from restoration_core.priors.experts import Expert
@@ -30,3 +31,21 @@ def score_matching_loss(z: Tensor, filters: Tensor, alphas: Tensor, expert: Expe
     laplacian = expert.second_derivative(s).mean(dim=0) @ (alphas * filters.square().sum(dim=1))
     score = expert.derivative(s) @ (alphas[:, None] * filters)
     return laplacian + 0.5 * score.square().sum() / len(z)
+
+
+def grouped_score_matching_loss(z: Tensor, filters: Tensor, alphas: Tensor, expert: Expert) -> Tensor:
+    """Return the sum over independent groups of :func:`score_matching_loss`, computed together.
+
+    Args:
+        z: samples ``(groups, N, D)``, whitened.
+        filters: ``(groups, K, D)``.
+        alphas: ``(groups, K)``, positive.
+        expert: gives ``g`` and ``g'``.
+
+    Returns:
+        A scalar, differentiable in filters and alphas.
+    """
+    s = torch.bmm(z, filters.transpose(1, 2))
+    laplacian = (expert.second_derivative(s).mean(dim=1) * alphas * filters.square().sum(dim=2)).sum()
+    score = torch.bmm(expert.derivative(s), alphas[:, :, None] * filters)
+    return laplacian + 0.5 * score.square().sum() / z.shape[1]

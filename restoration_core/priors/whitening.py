@@ -8,33 +8,117 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError, unknown
+from restoration_core.priors.moments import PatchMoments
 
 WHITENINGS = ("pca", "zca")
 
 
 @dataclass(frozen=True)
 class Whitening:
-    """The affine map ``z = transform @ (p - mean)`` from a flattened patch to whitened coordinates.
+    """The affine map ``z_g = transform_g @ (p_g - mean_g)`` from a flattened patch to whitened coordinates.
+
+    A patch is cut into groups of channels, each whitened alone: one group for filters over all channels, one per
+    channel for channel-wise ones.
 
     Attributes:
         mean: ``(D,)``, the data set's mean: one value per channel, the same at every pixel of the patch.
-        transform: ``(M, D)``; removal of the patch's own mean is part of it.
+        transforms: ``(groups, M, D / groups)``; removal of the patch's own mean is part of it.
     """
 
     mean: Tensor
-    transform: Tensor
+    transforms: Tensor
+
+    @property
+    def transform(self) -> Tensor:
+        """The transform ``(M, D)`` of the only group."""
+        (transform,) = self.transforms
+        return transform
 
     def apply(self, patches: Tensor) -> Tensor:
-        """Return whitened patches ``(N, M)`` of flattened patches ``(N, D)``."""
-        return (patches - self.mean) @ self.transform.T
+        """Return whitened patches ``(N, groups * M)`` of flattened patches ``(N, D)``."""
+        parts = (patches - self.mean).tensor_split(len(self.transforms), dim=1)
+        return torch.cat([part @ matrix.T for part, matrix in zip(parts, self.transforms, strict=True)], dim=1)
 
     def fold(self, filters: Tensor) -> tuple[Tensor, Tensor]:
-        """Return filters ``(K, D)`` and biases ``(K,)`` on raw patches that act as ``filters`` ``(K, M)`` on whitened.
+        """Return filters ``(K, D)`` and biases ``(K,)`` on raw patches that act as ``filters`` on whitened ones.
 
-        ``w . z = (w T) . p - (w T) . mean``.
+        ``w . z = (w T) . p - (w T) . mean``, group by group.
+
+        Args:
+            filters: ``(K, groups * M)``.
         """
-        effective = filters @ self.transform
+        parts = filters.tensor_split(len(self.transforms), dim=1)
+        effective = torch.cat([part @ matrix for part, matrix in zip(parts, self.transforms, strict=True)], dim=1)
         return effective, -(effective @ self.mean)
+
+
+def whiten(
+    moments: PatchMoments,
+    *,
+    kind: str = "pca",
+    sigma: float = 0.0,
+    relative: bool = False,
+    dims: int | None = None,
+) -> Whitening:
+    """Return the map that whitens the patches whose moments were taken, plus white noise of deviation ``sigma``.
+
+    With ``C + sigma^2 I = U diag(v) U^T`` (eigenvalues falling) for each group of channels, the first ``dims``
+    components kept, and ``R`` the removal of each patch's mean per channel (or the identity): PCA is
+    ``diag(v)^(-1/2) U^T R``, ZCA is ``U diag(v)^(-1/2) U^T R``. Without ``sigma`` directions that hold only
+    quantisation noise weigh as much as any other; a ``sigma`` of one or two grey levels keeps their weight finite.
+
+    Args:
+        moments: of more patches than dimensions.
+        kind: ``pca`` (coordinates are components) or ``zca`` (coordinates stay pixels).
+        sigma: standard deviation of the noise, in the unit of the patches.
+        relative: ``sigma`` is a share of the patches' own root mean square deviation, over all groups.
+        dims: components kept in each group; all that have variance when None.
+
+    Returns:
+        The map in float64.
+
+    Raises:
+        InputError: unknown ``kind``, patches that are all the same, a ``dims`` that they cannot fill, or fewer patches
+            than dimensions.
+    """
+    if kind not in WHITENINGS:
+        raise InputError(unknown("whitening", kind, WHITENINGS))
+    mean, covariances = moments.finish()
+    size, projection = covariances.shape[1], moments.projection
+    if moments.count <= size:
+        raise InputError(
+            f"whitening needs more patches than dimensions; got {moments.count} patches of {size} dimensions"
+        )
+    level = noise_level(covariances, sigma, relative=relative)
+    # In place: at several thousand dimensions these matrices are most of the memory a training takes.
+    variances, axes = torch.linalg.eigh(covariances.add_(level**2 * projection))
+    variances, axes = variances.flip(1), axes.flip(2)
+    # float64 leaves about 1e-16 of the largest variance in directions that have none.
+    rank = round(float(projection.diagonal().sum()))
+    filled = min(rank, int((variances > 1e-12 * variances[:, :1].clamp(min=1e-300)).sum(dim=1).min()))
+    kept = filled if dims is None else dims
+    if not 1 <= kept <= filled:
+        raise InputError(f"dims: 1 <= dims <= {filled} must hold for these patches, but got {dims}")
+    transforms = variances[:, :kept].rsqrt()[:, :, None] * axes[:, :, :kept].transpose(1, 2)
+    if rank < size:
+        transforms = transforms @ projection
+    if kind == "zca":
+        transforms = axes[:, :, :kept] @ transforms
+    return Whitening(mean, transforms)
+
+
+def noise_level(covariances: Tensor, sigma: float, *, relative: bool) -> float:
+    """Return the standard deviation of the noise in the unit of the patches.
+
+    Raises:
+        InputError: patches that are all the same, of whose deviation there is no share.
+    """
+    if not relative:
+        return sigma
+    deviation = float(covariances.diagonal(dim1=1, dim2=2).mean()) ** 0.5
+    if deviation == 0:
+        raise InputError("maps: values that differ are needed, but these channels are constant; valid: other channels")
+    return sigma * deviation
 
 
 def fit_whitening(
@@ -46,52 +130,18 @@ def fit_whitening(
     dims: int | None = None,
     remove_dc: bool = False,
 ) -> Whitening:
-    """Fit the map that whitens ``patches`` plus white noise of standard deviation ``sigma``.
-
-    With ``C + sigma^2 I = U diag(v) U^T`` (eigenvalues falling), the first ``dims`` components kept, and ``R`` the
-    removal of each patch's mean per channel (or the identity): PCA is ``diag(v)^(-1/2) U^T R``, ZCA is
-    ``U diag(v)^(-1/2) U^T R``. Without ``sigma`` directions that hold only quantisation noise weigh as much as any
-    other; a ``sigma`` of one or two grey levels keeps their weight finite.
+    """Return the map that whitens ``patches`` plus white noise; see :func:`whiten`.
 
     Args:
         patches: ``(N, D)`` with ``D = channels * size^2``, channel by channel, RGB in [0, 1].
         channels: channels of a patch.
-        kind: ``pca`` (coordinates are components) or ``zca`` (coordinates stay pixels).
-        sigma: standard deviation of the noise, in the unit of the patches.
-        dims: components kept; all that have variance when None.
+        kind, sigma, dims: as :func:`whiten` takes them.
         remove_dc: subtract each patch's own mean per channel first, so that flat offsets are free.
 
     Returns:
         The map, in the dtype of ``patches``; its algebra is done in float64.
-
-    Raises:
-        InputError: unknown ``kind``, a ``dims`` that the patches cannot fill, or fewer patches than dimensions.
     """
-    if kind not in WHITENINGS:
-        raise InputError(unknown("whitening", kind, WHITENINGS))
-    count, size = patches.shape
-    if count <= size:
-        raise InputError(f"whitening needs more patches than dimensions; got {count} patches of {size} dimensions")
-    data = patches.double()
-    pixels = size // channels
-    mean = data.reshape(count, channels, pixels).mean(dim=(0, 2)).repeat_interleave(pixels)
-    projection = torch.eye(size, dtype=torch.float64)
-    rank = size
-    if remove_dc:
-        block = torch.eye(pixels, dtype=torch.float64) - 1.0 / pixels
-        projection = torch.block_diag(*[block] * channels)
-        rank = size - channels
-    data = (data - mean) @ projection
-    covariance = data.T @ data / count + sigma**2 * projection
-    variances, axes = torch.linalg.eigh(covariance)
-    variances, axes = variances.flip(0), axes.flip(1)
-    # float64 leaves about 1e-16 of the largest variance in directions that have none.
-    filled = min(rank, int((variances > 1e-12 * variances[0]).sum()))
-    kept = filled if dims is None else dims
-    if not 1 <= kept <= filled:
-        raise InputError(f"dims: 1 <= dims <= {filled} must hold for these patches, but got {dims}")
-    scale = variances[:kept].rsqrt()
-    transform = scale[:, None] * axes[:, :kept].T @ projection
-    if kind == "zca":
-        transform = axes[:, :kept] @ transform
-    return Whitening(mean.to(patches.dtype), transform.to(patches.dtype))
+    moments = PatchMoments(channels, patches.shape[1] // channels, remove_dc=remove_dc)
+    moments.add(patches)
+    fitted = whiten(moments, kind=kind, sigma=sigma, dims=dims)
+    return Whitening(fitted.mean.to(patches.dtype), fitted.transforms.to(patches.dtype))

@@ -27,7 +27,7 @@ def noise() -> Photographs:
 
 @pytest.fixture(scope="module")
 def trained() -> Trained:
-    return train_patch_experts(SMALL, noise().pictures)
+    return train_patch_experts(SMALL, noise())
 
 
 @pytest.mark.parametrize("expert", ["logistic", "student_t"])

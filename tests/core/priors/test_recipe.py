@@ -31,6 +31,9 @@ OTHERS: dict[str, Any] = {
     "learning_rate": 0.02,
     "seed": 1,
     "maps": LayerMaps("cifar_alexnet", "0123456789abcdef", "conv1/relu"),
+    "bank": "separable",
+    "channels": (0, 2),
+    "multiplier": 3,
 }
 
 

@@ -6,18 +6,18 @@ import dataclasses
 
 import pytest
 import torch
-from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.patches import sample_patches
+from restoration_core.priors.photographs import Photographs
 from restoration_core.priors.recipe import Recipe
 from restoration_core.priors.training import train_patch_experts
 
 SMALL = Recipe("logistic", 3, 30, patches=4000, iterations=120, batch=128, learning_rate=0.05, short_side=40)
 
 
-def textures(count: int = 3, side: int = 40) -> list[Tensor]:
+def textures(count: int = 3, side: int = 40) -> Photographs:
     """Piecewise flat pictures: overlapping rectangles of random colours."""
     generator = torch.Generator().manual_seed(0)
     pictures = []
@@ -29,7 +29,7 @@ def textures(count: int = 3, side: int = 40) -> list[Tensor]:
             colour = torch.rand(3, 1, 1, generator=generator)
             picture[:, top : top + height, left : left + width] = colour
         pictures.append(picture)
-    return pictures
+    return Photographs("samples", pictures)
 
 
 @pytest.mark.parametrize("expert", sorted(EXPERTS))
@@ -57,7 +57,7 @@ def test_same_seed_same_prior_and_another_seed_another() -> None:
 def test_filters_have_norm_one_in_whitened_space_unless_freed(free: bool) -> None:
     recipe = dataclasses.replace(SMALL, free_norms=free, iterations=60)
     prior = train_patch_experts(recipe, textures()).prior
-    patches = sample_patches(textures(), 3, 4000, seed=5)
+    patches = sample_patches(textures().pictures, 3, 4000, seed=5)
     noisy = patches + recipe.sigma * torch.randn(patches.shape, generator=torch.Generator().manual_seed(0))
     deviation = (noisy @ prior.filters.flatten(1).T + prior.bias).square().mean(dim=0).sqrt()
     # A unit filter on white data has responses of deviation 1.
@@ -103,7 +103,7 @@ def test_independent_sources_are_found_again() -> None:
     uniform = torch.rand(2, 3, 120, 120, generator=generator) - 0.5
     pictures = list(0.5 - 0.1 * uniform.sign() * torch.log1p(-2 * uniform.abs().clamp(max=0.499)))
     recipe = Recipe("logistic", 2, 12, patches=20_000, iterations=800, batch=512, learning_rate=0.03, sigma=0.0)
-    filters = train_patch_experts(recipe, pictures).prior.filters.flatten(1)
+    filters = train_patch_experts(recipe, Photographs("samples", pictures)).prior.filters.flatten(1)
     peakedness = filters.abs().amax(dim=1) / filters.norm(dim=1)
     assert peakedness.median() > 0.95
     # Each of the twelve axes has a filter.
@@ -112,7 +112,7 @@ def test_independent_sources_are_found_again() -> None:
 
 @pytest.mark.parametrize("experts", [1, 2])
 def test_few_experts_on_many_dimensions_are_trained(experts: int) -> None:
-    recipe = Recipe("logistic", 8, experts, patches=800, iterations=5, short_side=40)
+    recipe = Recipe("logistic", 8, experts, patches=2000, iterations=5, short_side=40)
     trained = train_patch_experts(recipe, textures())
     assert trained.report.dims / experts > 89  # exp of it would overflow in float32
     assert trained.prior.alphas.isfinite().all()
