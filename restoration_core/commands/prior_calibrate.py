@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--photographs", default=32, show_default=True, help="At most so many, spread over the folder.")
 @click.option("--noise", default="white", show_default=True, help="Direction of the curves: white, pink or jittered.")
 @click.option("--draws", default=2, show_default=True, help="Directions of noise for each photograph.")
+@click.option("--level", default="local", show_default=True, help="How the noise level s is found: local or rmse.")
 @click.option(
     "--iterations", default=100, show_default=True, help="Steps of the reconstructions whose error is the noise level."
 )
@@ -55,6 +56,7 @@ def calibrate(
     photographs: int,
     noise: str,
     draws: int,
+    level: str,
     iterations: int,
     seed: int,
     device: str,
@@ -66,7 +68,8 @@ def calibrate(
 
     PRIOR is total_variation:2, alpha_norm:6, isotropic_range:6, logistic:8, student_t:8, or the name or key of a prior
     in the library. raw weight = calibrated weight * kappa(features) / kappa(prior), both curvatures along noise of size
-    s, the error of reconstructions from the features alone.
+    s, the error between neighbouring pixels that reconstructions with total variation have (--level local), or the
+    whole error of reconstructions from the features alone (--level rmse).
     """
     from restoration_core.networks import open_network
     from restoration_core.priors.calibration_library import CalibrationLibrary
@@ -92,7 +95,7 @@ def calibrate(
         noise=noise,
         draws=draws,
         seed=seed,
-        error_run=ErrorRun(iterations=iterations),
+        error_run=ErrorRun(level=level, iterations=iterations),
         progress=lambda what: click.echo(what, err=True),
     )
     kept = CalibrationLibrary(library)

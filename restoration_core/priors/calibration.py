@@ -82,11 +82,12 @@ class Calibration:
     """How strongly a prior and the feature loss of a layer pull back noisy pictures, and how their values spread.
 
     The rule: ``raw weight = weight * kappa_features(s) / kappa_prior(s)``, with s the error that reconstructions from
-    this layer have. A calibrated weight of 1 pulls noise of that size back as hard as the feature loss does.
+    this layer have, as neighbouring pixels differ in it (:func:`measure_level`). A calibrated weight of 1 pulls noise
+    of that size back as hard as the feature loss does.
 
     Attributes:
         recipe: all that decides the numbers.
-        level: s, the root mean squared error of reconstructions from the features alone, held within the levels.
+        level: s, held within the recipe's levels.
         features: curvature of the normalised feature loss, per pixel value of the picture.
         prior: curvature of the prior, pulled back to the picture where it acts on a map.
         energies: spread over pictures by kind (:data:`KINDS`) of the prior's energy; empty when it has none.

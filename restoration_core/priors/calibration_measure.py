@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +14,7 @@ from torch import Tensor
 from restoration_core.errors import InputError
 from restoration_core.images import folder_pictures, load_image, pixel_sha256, sample_names, to_uint8
 from restoration_core.images.samples import PREFIX
-from restoration_core.metrics import image_mse
 from restoration_core.networks.classifier import Classifier
-from restoration_core.objectives.feature_match import feature_targets
 from restoration_core.priors.calibration import KINDS, Calibration, Curve, Spread
 from restoration_core.priors.calibration_curvature import (
     Gradient,
@@ -26,16 +23,16 @@ from restoration_core.priors.calibration_curvature import (
     feature_gradient,
     prior_gradient,
 )
+from restoration_core.priors.calibration_level import measure_level
 from restoration_core.priors.calibration_recipe import LEVELS, CalibrationRecipe, ErrorRun
 from restoration_core.priors.controls import noise_matched
 from restoration_core.priors.prior import Prior
-from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Status, solve
+from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.seeds import derive_seed
 
 Progress = Callable[[str], None]
 """Told in words what is measured next."""
 
-_DECAY = ((0.0, 1.0), (0.6, 0.3), (0.85, 0.1))
 _PIXELS_AT_ONCE = 8 * 224 * 224
 
 
@@ -167,33 +164,20 @@ class Calibrator:
 
     @cached_property
     def level(self) -> float:
-        """RMSE over the photographs of reconstructions from the features alone, held within the levels.
+        """The error of reconstructions from the layer (:func:`measure_level`), held within the levels.
 
         Raises:
             InputError: a reconstruction that did not stay finite.
         """
         run = self._error_run
+        weight = 0.0
+        if run.level == "local":
+            pull = self._curve(lambda rows: TotalVariation(2.0).gradient)  # the same at every level
+            weight = self._features.at(run.start_level) / pull.at(run.start_level)
         originals = self._pictures[: run.photographs]
-        self._tell(f"error of {len(originals)} reconstructions from {self._layer} alone")
-        problems = [
-            Problem(
-                (FeatureMatch(self._layer, feature_targets(self._classifier, picture, [self._layer])[self._layer]),),
-                iterations=run.iterations,
-                learning_rate=_decaying(run),
-                betas=run.betas,
-                seed=derive_seed(self._seed, "calibration", number),
-            )
-            for number, picture in enumerate(originals)
-        ]
-        device, dtype = self._classifier.device, self._classifier.dtype
-        results = solve(self._classifier, problems, self._size, dtype=dtype, device=device, record_every=run.iterations)
-        if any(result.status is Status.NON_FINITE for result in results):
-            raise InputError(
-                f"error_run.learning_rate: {run.learning_rate} diverged at {self._layer}; valid: a smaller one"
-            )
-        restored = torch.stack([result.image for result in results]).to(originals)
-        rmse = math.sqrt(float(image_mse(restored, originals).mean()))
-        return min(max(rmse, self._levels[0]), self._levels[-1])
+        self._tell(f"error of {len(originals)} reconstructions from {self._layer}")
+        level = measure_level(self._classifier, self._layer, originals, weight, run, self._seed)
+        return min(max(level, self._levels[0]), self._levels[-1])
 
     @cached_property
     def _features(self) -> Curve:
@@ -236,11 +220,3 @@ class Calibrator:
     def _tell(self, what: str) -> None:
         if self._progress is not None:
             self._progress(what)
-
-
-def _decaying(run: ErrorRun) -> Schedule:
-    """Return the run's learning rate: at full steps to the end, Adam's own noise would be most of the error."""
-    pieces: dict[int, float] = {}
-    for share, factor in _DECAY:
-        pieces[int(share * run.iterations)] = factor * run.learning_rate
-    return Schedule(tuple(pieces.items()))

@@ -16,6 +16,7 @@ LEVELS = tuple(round(0.005 * 2 ** (step / 2), 6) for step in range(15))
 """Noise levels of a curve: 0.005 (a grey level) to 0.64 (worse than any reconstruction), two to an octave."""
 
 NOISE_KINDS = ("white", "pink", "jittered")
+LEVEL_KINDS = ("local", "rmse")
 
 # Counted up when measuring changes so that the same recipe no longer gives the same numbers.
 _VERSION = 1
@@ -23,17 +24,22 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class ErrorRun:
-    """The reconstructions from features alone whose error is the noise level of a calibration.
+    """The reconstructions whose error is the noise level of a calibration.
 
     Adam from noise; the learning rate falls to 0.3 of itself after 60 % of the steps and to 0.1 after 85 %.
 
     Attributes:
+        level: ``local``: the error as neighbouring pixels differ in it, of reconstructions with total variation at a
+            calibrated weight of 1; ``rmse``: the whole error of reconstructions from the features alone.
+        start_level: noise level at which that weight of total variation is taken, within the levels.
         photographs: how many, the first of the calibration's.
         iterations: steps.
         learning_rate: of Adam at the start, in units of the [0, 1] pixel scale.
         betas: Adam's decay rates.
     """
 
+    level: str = "local"
+    start_level: float = 0.05
     photographs: int = 4
     iterations: int = 100
     learning_rate: float = 0.1
@@ -42,6 +48,8 @@ class ErrorRun:
     def faults(self) -> list[str]:
         """Return one line for each value out of range."""
         found = []
+        if self.level not in LEVEL_KINDS:
+            found.append(unknown("error_run.level", self.level, LEVEL_KINDS))
         for name in ("photographs", "iterations"):
             if getattr(self, name) < 1:
                 found.append(f"error_run.{name}: {name} >= 1 must hold, but got {getattr(self, name)}")
@@ -89,6 +97,11 @@ class CalibrationRecipe:
         rising = all(low < high for low, high in zip(self.levels, self.levels[1:], strict=False))
         if len(self.levels) < 2 or not self.levels[0] > 0 or not rising or not self.levels[-1] < math.inf:
             faults.append(f"levels: two or more rising values above 0 are needed, but got {list(self.levels)}")
+        elif self.error_run.level == "local" and not self.levels[0] <= self.error_run.start_level <= self.levels[-1]:
+            faults.append(
+                f"error_run.start_level: {self.levels[0]:g} <= start_level <= {self.levels[-1]:g} must hold, but got"
+                f" {self.error_run.start_level:g}"
+            )
         for name in ("size", "draws"):
             if getattr(self, name) < 1:
                 faults.append(f"{name}: {name} >= 1 must hold, but got {getattr(self, name)}")

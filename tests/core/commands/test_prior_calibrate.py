@@ -34,7 +34,7 @@ def test_a_table_a_picture_of_each_prior_and_what_is_kept(tmp_path: Path, capsys
         assert f"{calibration.raw_weight(1.0):.3g}" in row
         assert f"{calibration.energies['natural'].median:.3g}" in row
     assert kept["student_t-8x8-512"].recipe.prior == PriorLibrary().entry("student_t-8x8-512").key
-    assert "error of 4 reconstructions from pool1 alone" in printed.err
+    assert "error of 4 reconstructions from pool1" in printed.err
     drawn = sorted(out.iterdir())
     assert [path.stem.split("-at-")[0] for path in drawn] == ["isotropic_range", "student_t-8", "total_variation-1"]
     for path in drawn:
@@ -81,12 +81,13 @@ def _total_variation() -> object:
         (["total_variation:x", *QUICK], "'x' is no number"),
         (["total_variation", "--layer", "pool9"], "unknown layer of cifar_alexnet 'pool9'"),
         (["total_variation", *QUICK, "--noise", "whyte"], "unknown noise 'whyte'; did you mean 'white'?"),
+        (["total_variation", *QUICK, "--level", "rms"], "unknown error_run.level 'rms'; did you mean 'rmse'?"),
         (["total_variation", *QUICK, "--images", "nowhere"], "nowhere: no such folder"),
         (["total_variation", *QUICK, "--photographs", "0"], "limit: limit >= 1 must hold, but got 0"),
         (["total_variation", *QUICK, "--device", "abacus"], "--device abacus: cannot be used here"),
         (["logistic:8", "--layer", "pool1", "--size", "7"], "smaller than the prior's patches"),
     ],
-    ids=["prior", "exponent", "layer", "noise", "folder", "photographs", "device", "size"],
+    ids=["prior", "exponent", "layer", "noise", "level", "folder", "photographs", "device", "size"],
 )
 def test_bad_input_is_one_line_and_exit_2(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

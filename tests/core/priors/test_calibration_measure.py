@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from restoration_core.networks import Classifier
 from restoration_core.objectives import feature_targets
 from restoration_core.priors.calibration import KINDS, QUANTILES
 from restoration_core.priors.calibration_curvature import curvature_curve, feature_gradient, prior_gradient
+from restoration_core.priors.calibration_level import local_rmse
 from restoration_core.priors.calibration_measure import Calibrator, Squares, load_squares
 from restoration_core.priors.calibration_recipe import LEVELS, ErrorRun
 from restoration_core.priors.isotropic_range import IsotropicRange
 from restoration_core.priors.prior import Prior
 from restoration_core.priors.total_variation import TotalVariation
-from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, solve
+from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Term, solve
 from restoration_core.seeds import derive_seed
 from tests.core.priors.test_calibration_curvature import Shrinkage
 
@@ -48,11 +50,20 @@ def calibrator(classifier: Classifier, layer: str = "pool1", **settings: object)
     return Calibrator(classifier, layer, squares(), error_run=RUN, **settings)  # type: ignore[arg-type]
 
 
-def test_the_level_is_the_error_of_reconstructions_from_features_alone(classifier: Classifier) -> None:
+@pytest.mark.parametrize("level", ["rmse", "local"])
+def test_the_level_is_the_error_of_reconstructions(classifier: Classifier, level: str) -> None:
+    run = dataclasses.replace(RUN, level=level)
+    measuring = Calibrator(classifier, "pool1", squares(), error_run=run)
+    terms: tuple[Term, ...] = ()
+    if level == "local":
+        # The weight of total variation follows from its own calibration at the level to start from.
+        tv = measuring.calibrate(TotalVariation(2.0), "tv")
+        terms = (Term("tv", TotalVariation(2.0), tv.raw_weight(1.0, run.start_level)),)
     originals = squares().pictures[:2]
     problems = [
         Problem(
             (FeatureMatch("pool1", feature_targets(classifier, picture, ["pool1"])["pool1"]),),
+            terms,
             iterations=20,
             learning_rate=Schedule(((0, 0.1), (12, 0.3 * 0.1), (17, 0.1 * 0.1))),
             betas=(0.8, 0.9),
@@ -61,9 +72,15 @@ def test_the_level_is_the_error_of_reconstructions_from_features_alone(classifie
         for number, picture in enumerate(originals)
     ]
     restored = torch.stack([result.image for result in solve(classifier, problems, SIZE)])
-    expected = float((restored - originals).square().mean().sqrt())
-    assert calibrator(classifier).level == pytest.approx(expected, rel=1e-4)
-    assert calibrator(classifier, levels=(0.001, 0.002)).level == 0.002  # held within the levels
+    error = restored - originals
+    expected = float(error.square().mean().sqrt()) if level == "rmse" else local_rmse(restored, originals)
+    assert measuring.level == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_level_is_held_within_the_levels(classifier: Classifier) -> None:
+    run = dataclasses.replace(RUN, start_level=0.0015)
+    low = Calibrator(classifier, "pool1", squares(), levels=(0.001, 0.002), error_run=run)
+    assert low.level == 0.002
 
 
 @pytest.mark.parametrize("noise", ["white", "pink"])
@@ -140,7 +157,7 @@ def test_what_does_not_depend_on_the_prior_is_measured_once(classifier: Classifi
     measuring = calibrator(classifier, progress=said.append)
     first = measuring.calibrate(TotalVariation(2.0), "a")
     second = measuring.calibrate(TotalVariation(1.0), "b")
-    assert sum("reconstructions from pool1 alone" in line for line in said) == 1
+    assert sum("reconstructions from pool1" in line for line in said) == 1
     assert sum("curvature of the features of pool1" in line for line in said) == 1
     assert (first.level, first.features) == (second.level, second.features)
 

@@ -1,0 +1,80 @@
+"""The noise level at which priors are weighed against features: how far reconstructions from a layer stray."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from restoration_core.errors import InputError
+from restoration_core.metrics import image_mse
+from restoration_core.networks.classifier import Classifier
+from restoration_core.objectives.feature_match import feature_targets
+from restoration_core.priors.calibration_recipe import ErrorRun
+from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Status, Term, solve
+from restoration_core.seeds import derive_seed
+
+_DECAY = ((0.0, 1.0), (0.6, 0.3), (0.85, 0.1))
+
+
+def measure_level(
+    classifier: Classifier, layer: str, originals: Tensor, tv_weight: float, run: ErrorRun, seed: int
+) -> float:
+    """Return the error s of reconstructions of some photographs.
+
+    ``run.level == "rmse"``: the root mean squared error of reconstructions from the features alone.
+    ``run.level == "local"``: :func:`local_rmse` of reconstructions with total variation (beta 2). Most of the error of
+    a good reconstruction is smooth, and priors over neighbourhoods respond to the rest of it.
+
+    Args:
+        classifier: the network.
+        layer: matched layer.
+        originals: ``(B, 3, H, W)``, RGB in [0, 1], on the network's device.
+        tv_weight: raw weight of total variation; not used by ``rmse``.
+        run: settings of the optimiser.
+        seed: of the first noise.
+
+    Raises:
+        InputError: a reconstruction that did not stay finite.
+    """
+    terms = (Term("total_variation", TotalVariation(2.0), tv_weight),) if run.level == "local" else ()
+    problems = [
+        Problem(
+            (FeatureMatch(layer, feature_targets(classifier, picture, [layer])[layer]),),
+            terms,
+            iterations=run.iterations,
+            learning_rate=decaying(run.learning_rate, run.iterations),
+            betas=run.betas,
+            seed=derive_seed(seed, "calibration", number),
+        )
+        for number, picture in enumerate(originals)
+    ]
+    size, every = originals.shape[-1], run.iterations
+    results = solve(classifier, problems, size, dtype=classifier.dtype, device=classifier.device, record_every=every)
+    if any(result.status is Status.NON_FINITE for result in results):
+        raise InputError(f"error_run.learning_rate: {run.learning_rate} diverged at {layer}; valid: a smaller one")
+    restored = torch.stack([result.image for result in results]).to(originals)
+    if run.level == "rmse":
+        return math.sqrt(float(image_mse(restored, originals).mean()))
+    return local_rmse(restored, originals)
+
+
+def local_rmse(images: Tensor, originals: Tensor) -> float:
+    """Return the root mean square of the differences between the errors of neighbouring pixels, over sqrt(2).
+
+    White noise of standard deviation s gives s; a constant error gives 0.
+
+    Args:
+        images, originals: ``(B, C, H, W)``; the mean is over all pairs of neighbours, channels and rows.
+    """
+    error = images - originals
+    pairs = [error[..., 1:, :] - error[..., :-1, :], error[..., 1:] - error[..., :-1]]
+    count = sum(pair.numel() for pair in pairs)
+    return math.sqrt(sum(float(pair.double().square().sum()) for pair in pairs) / (2 * max(count, 1)))
+
+
+def decaying(learning_rate: float, iterations: int) -> Schedule:
+    """Return full steps, 0.3 of them after 60 % and 0.1 after 85 %: with full steps to the end Adam's noise stays."""
+    return Schedule(tuple({int(share * iterations): factor * learning_rate for share, factor in _DECAY}.items()))
