@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -30,11 +29,11 @@ class Denoiser(Prior):
         centre: ``(C,)``, the mean of each channel over the training maps.
         unit: the maps' units of the noise levels: 1 for pictures; for feature maps the standard deviation about
             ``centre`` over all channels, so that a level of 0.1 means a tenth of it.
-        levels: lowest and highest noise level it was trained at, in units of ``unit``.
-        sigma: noise level of this prior, in units of ``unit``, within ``levels``.
+        noise_levels: lowest and highest noise level it was trained at, in units of ``unit``.
+        noise: ``sigma``, the level to stand at, in units of ``unit``, within ``noise_levels``.
 
     Raises:
-        InputError: a level outside ``levels``, or values that are not finite.
+        InputError: a level that was not trained, or values that are not finite.
 
     Source: Alain & Bengio 2014 and Vincent 2011 (residual and score); Nguyen et al. 2016 (as a prior for networks'
     inputs); Romano, Elad & Milanfar 2017 (RED).
@@ -43,12 +42,14 @@ class Denoiser(Prior):
     has_energy = False
 
     def __init__(
-        self, network: NoiseNetwork, centre: Tensor, unit: float, levels: tuple[float, float], sigma: float
+        self, network: NoiseNetwork, centre: Tensor, unit: float, noise_levels: tuple[float, float], noise: float
     ) -> None:
-        low, high = levels
-        if not low <= sigma <= high:
-            raise InputError(f"denoiser.sigma: {low} <= sigma <= {high} must hold, the levels trained, but got {sigma}")
-        if not all(bool(torch.isfinite(part).all()) for part in (*network.filters, *network.biases, *network.slopes)):
+        low, high = noise_levels
+        if not low <= noise <= high:
+            raise InputError(
+                f"noise: {low} <= noise <= {high} must hold, the levels this denoiser was trained at, but got {noise}"
+            )
+        if not all(bool(torch.isfinite(part).all()) for part in network.tensors().values()):
             raise InputError("denoiser: finite filters, biases and slopes are needed, but got some that are not")
         if centre.shape != (network.channels,) or not bool(torch.isfinite(centre).all()) or not 0 < unit < math.inf:
             raise InputError(
@@ -56,36 +57,34 @@ class Denoiser(Prior):
                 f" {centre.tolist()} and {unit}"
             )
         self.network = network.to(centre.device, centre.dtype)
-        self.centre = centre
-        self.unit = unit
-        self.levels = levels
-        self.sigma = sigma
+        self.centre, self.unit = centre, unit
+        self.noise_levels, self.noise = noise_levels, noise
+        self._deviation = noise * unit
+        self._biases = self.network.biases_at(noise)
 
     @property
     def channels(self) -> int:
         """Channels of the maps it takes."""
         return self.network.channels
 
-    @cached_property
-    def _biases(self) -> tuple[Tensor, ...]:
-        return self.network.biases_at(self.sigma)
-
-    def at_noise(self, sigma: float) -> Denoiser:
+    def at_noise(self, noise: float) -> Denoiser:
         """Return the prior of another noise level, sharing its tensors: one term for each stage of a reconstruction.
 
         Args:
-            sigma: in units of ``unit``, within ``levels``.
+            noise: in units of ``unit``, within ``noise_levels``.
 
         Raises:
             InputError: a level that was not trained.
         """
-        return Denoiser(self.network, self.centre, self.unit, self.levels, sigma)
+        if noise == self.noise:
+            return self
+        return Denoiser(self.network, self.centre, self.unit, self.noise_levels, noise)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Denoiser:
         if self.centre.device == torch.device(device) and self.centre.dtype == dtype:
             return self
         centre = self.centre.to(device, dtype)
-        return Denoiser(self.network.to(device, dtype), centre, self.unit, self.levels, self.sigma)
+        return Denoiser(self.network.to(device, dtype), centre, self.unit, self.noise_levels, self.noise)
 
     def check(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 3 or shape[0] != self.channels or min(shape) < 1:
@@ -94,7 +93,7 @@ class Denoiser(Prior):
 
     @torch.no_grad()
     def denoise(self, x: Tensor) -> Tensor:
-        """Return ``D_sigma(x)``: the map expected under white noise of standard deviation ``sigma * unit``.
+        """Return ``D_sigma(x)``: the map expected under white noise of standard deviation ``sigma unit``.
 
         Args:
             x: ``(B, C, H, W)``.
@@ -102,12 +101,12 @@ class Denoiser(Prior):
         Returns:
             ``(B, C, H, W)``, not clipped.
         """
-        return x - self._noise(x).mul_(self.sigma * self.unit)
+        return x - self._predicted(x).mul_(self._deviation)
 
     @torch.no_grad()
     def gradient(self, x: Tensor) -> Tensor:
         """Return ``(x - D_sigma(x)) / ((sigma unit)^2 H W)``, ``(B, C, H, W)``: minus the score, per pixel."""
-        return self._noise(x).div_(self.sigma * self.unit * x.shape[2] * x.shape[3])
+        return self._predicted(x).div_(self._deviation * x.shape[2] * x.shape[3])
 
     def energy(self, x: Tensor) -> Tensor:
         """Return :meth:`report`; it is no energy of :meth:`gradient`."""
@@ -129,18 +128,18 @@ class Denoiser(Prior):
         Returns:
             ``(B,)``.
 
-        Source: Romano, Elad & Milanfar 2017, with the origin at the mean colour; Reehorst & Schniter 2019 for
-        what is missing.
+        Source: Romano, Elad & Milanfar 2017, with the origin at the mean colour; Reehorst & Schniter 2019 for what is
+        missing.
         """
         return self._report(x, self.gradient(x))
 
     def _report(self, x: Tensor, gradient: Tensor) -> Tensor:
         return (x.detach() - self.centre[:, None, None]).mul_(gradient).flatten(1).sum(1).div_(2)
 
-    def _noise(self, x: Tensor) -> Tensor:
+    def _predicted(self, x: Tensor) -> Tensor:
         """Return the predicted noise in units of its standard deviation, in memory of its own."""
         self.check(tuple(x.shape[1:]))
-        scaled = (x.detach() - self.centre[:, None, None]).div_(self.sigma * self.unit)
+        scaled = (x.detach() - self.centre[:, None, None]).div_(self._deviation)
         if x.device.type != "cpu":
             return self.network.noise(scaled, self._biases).contiguous()
         # On a CPU a convolution rounds a row differently for different numbers of rows; alone it is the same in any.
