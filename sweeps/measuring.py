@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from restoration_core.metrics import METRICS, parse_metric, ssim_components
+from restoration_core.metrics import METRICS, metric_layers, parse_metric, ssim_components
 from sweeps.context import PackContext, held_out_layers
 
 FEATURE_ERROR = "feature_error"
@@ -17,7 +17,7 @@ class Measuring:
     """Measures batches of reconstructions of a context's pictures.
 
     Computed are every metric of pictures that the size allows, ``feature_error`` (the mean over the matched layers),
-    ``feature_error@LAYER`` at two held-out layers, and what else the sweep's metrics name.
+    ``feature_error@LAYER`` at two held-out layers, and what else the sweep searches by or saves.
 
     Args:
         context: the pictures and the network.
@@ -28,14 +28,13 @@ class Measuring:
         self._index = {image: place for place, image in enumerate(context.images)}
         size = context.spec.image_size
         held_out = held_out_layers(context.classifier, context.spec.layers, size)
-        wanted = [*context.spec.metric_names, FEATURE_ERROR, *(f"{FEATURE_ERROR}@{layer}" for layer in held_out)]
+        named = [*context.spec.metric_names, *context.spec.save.metrics]
+        wanted = [*named, FEATURE_ERROR, *(f"{FEATURE_ERROR}@{layer}" for layer in held_out)]
         self._features: dict[str, tuple[str, ...]] = {}
         for name in wanted:
-            metric, layer = parse_metric(name)
-            if metric.needs == "features":
-                self._features[name] = context.spec.layers if layer is None else (layer,)
+            if layers := metric_layers(name, context.classifier, context.spec.layers, size):
+                self._features[name] = layers
         self._images = [name for name, metric in METRICS.items() if metric.needs == "images"]
-        named = set(context.spec.metric_names)
         if size < SSIM_WINDOW:
             self._images = [name for name in self._images if not name.startswith("ssim") or name in named]
 

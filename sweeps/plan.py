@@ -171,7 +171,8 @@ def _measure(spec: SweepSpec, sizing: Sizing, device: str) -> _Measured:
     if device == "cpu":
         keep_freed_memory()  # as the packs do
     try:
-        classifier = open_network(spec.network.name, "random").to(device, torch.float32)
+        weights = "factory" if spec.network.is_own_module else "random"
+        classifier = open_network(spec.network.name, weights, **spec.network.options).to(device, torch.float32)
         problems = _pack_of_problems(spec, sizing.width, classifier)
         solver: BatchSolver[int] = BatchSolver(
             classifier, spec.image_size, device=device, record_every=spec.save.curves_every

@@ -47,25 +47,68 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _own_module(network: dict[str, Any]) -> dict[str, Any]:
+    if "module" not in network:
+        return network
+    module = network["module"]
+    if "name" in network:
+        raise ValueError("network takes either `name` or `module`, not both")
+    if not isinstance(module, str) or ":" not in module:
+        raise ValueError(f"network.module must be package.module:factory, but got {module!r}")
+    return {**{key: value for key, value in network.items() if key != "module"}, "name": module}
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class NetworkSpec(_Section):
-    """The classifier: ``name``, ``weights`` (``bundled``, ``imagenet``, ``random``, path), ``seed`` of random ones."""
+    """The classifier: ``name``, ``weights`` (``bundled``, ``imagenet``, ``random``, path), ``seed`` of random ones.
+
+    One's own is ``{module: package.module:factory}``, which becomes the name, with ``layers`` (name -> module path, or
+    a list of paths), ``mean``, ``std`` and ``size`` where they differ from the defaults.
+    """
 
     name: str = BUNDLED_NETWORK
     weights: str = ""
     seed: int = 0
+    layers: dict[str, str] | None = None
+    mean: list[float] | None = None
+    std: list[float] | None = None
+    size: int | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _default_weights(cls, data: Any) -> Any:
         data = _named(data)
-        if isinstance(data, dict) and "weights" not in data:
-            bundled = data.get("name", BUNDLED_NETWORK) == BUNDLED_NETWORK
-            return {**data, "weights": "bundled" if bundled else "imagenet"}
+        if not isinstance(data, dict):
+            return data
+        data = _own_module(data)
+        if isinstance(data.get("layers"), list):
+            data = {**data, "layers": {path: path for path in data["layers"]}}
+        if "weights" not in data:
+            name = str(data.get("name", BUNDLED_NETWORK))
+            default = "bundled" if name == BUNDLED_NETWORK else "factory" if ":" in name else "imagenet"
+            return {**data, "weights": default}
         return data
+
+    @model_validator(mode="after")
+    def _options_of_ones_own(self) -> NetworkSpec:
+        if not self.is_own_module and self.options:
+            given = ", ".join(self.options)
+            raise ValueError(f"{given} are for a network of one's own; valid: network: {{module: ..., {given}: ...}}")
+        return self
+
+    @property
+    def is_own_module(self) -> bool:
+        """Whether the name is a ``package.module:factory``."""
+        return ":" in self.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is given of ``layers``, ``mean``, ``std`` and ``size``, as ``open_network`` takes it."""
+        options = {"layers": self.layers, "mean": self.mean, "std": self.std, "size": self.size}
+        return {key: value for key, value in options.items() if value is not None}
 
 
 class MatchSpec(_Section):
@@ -125,11 +168,15 @@ class BudgetSpec(_Section):
 
 
 class SaveSpec(_Section):
-    """What is kept: pictures after ``steps``, final ``images`` (best, all, none), losses every n iterations."""
+    """What is kept: pictures after ``steps``, final ``images`` (best, all, none), losses every n iterations.
+
+    ``metrics`` are recorded beside those that are searched and those that always are.
+    """
 
     steps: list[int] = Field(default_factory=list)
     images: Annotated[str, _one_of("choice of images to save", SAVE_IMAGES)] = "best"
     curves_every: int = Field(default=10, ge=1)
+    metrics: list[str] = Field(default_factory=list)
 
 
 class BaselineSpec(_Section):

@@ -14,7 +14,7 @@ from typing import Any
 from restoration_core.errors import InputError, InputErrors, unknown
 from restoration_core.networks import Classifier
 from sweeps.parameters import Fault
-from sweeps.spec_models import BUNDLED_NETWORK, MatchSpec, MetricSpec, NetworkSpec
+from sweeps.spec_models import BUNDLED_NETWORK, MatchSpec, MetricSpec, NetworkSpec, SaveSpec
 from sweeps.yaml_loader import YamlPath
 
 _LONGEST_REFERENCE = 500
@@ -38,6 +38,8 @@ def look_at_the_world(sections: Mapping[str, Any]) -> tuple[dict[str, Any], list
             _metric(index, metric, classifier, known.get("image_size"), faults)
             for index, metric in enumerate(known["metric"])
         ]
+    if "save" in known:
+        known["save"] = _saved_metrics(known["save"], classifier, known.get("image_size"), faults)
     return known, faults
 
 
@@ -82,9 +84,17 @@ def _content(reference: str, size: int) -> str:
 def _network(network: NetworkSpec, faults: list[Fault]) -> Classifier | None:
     import torch
 
-    from restoration_core.networks import network_entries, network_names, open_network
+    from restoration_core.networks import network_entries, network_names, open_network, outline_network
     from restoration_core.networks.weights import is_path
 
+    if network.is_own_module:
+        try:
+            if network.weights != "factory":
+                return open_network(network.name, network.weights, network.seed, **network.options)
+            return outline_network(network.name, **network.options)
+        except InputError as error:
+            faults.append((("network",), str(error)))
+            return None
     bundled = network.name == BUNDLED_NETWORK
     if not bundled and network.name not in network_names():
         faults.append((("network", "name"), unknown("network", network.name, network_names())))
@@ -118,20 +128,46 @@ def _match(match: MatchSpec, classifier: Classifier, size: int | None, faults: l
     return MatchSpec(layers=layers) if layers else match
 
 
+def _saved_metrics(save: SaveSpec, classifier: Classifier | None, size: int | None, faults: list[Fault]) -> SaveSpec:
+    names: dict[str, None] = {}
+    for index, name in enumerate(save.metrics):
+        try:
+            names[_measure_name(name, classifier, size)] = None
+        except InputError as error:
+            faults.append((("save", "metrics", index), str(error)))
+    return save.model_copy(update={"metrics": list(names)})
+
+
+def _measure_name(name: str, classifier: Classifier | None, size: int | None) -> str:
+    """Return a metric's name with its layers under the network's own names.
+
+    Raises:
+        InputError: unknown metric or layer, or no layer at this size.
+    """
+    from restoration_core.metrics import metric_layers, parse_metric
+
+    measure, named = parse_metric(name)
+    if classifier is None or measure.needs == "images":
+        return name
+    if named:
+        resolved = [classifier.resolve(layer) for layer in named]
+        for layer in resolved if size is not None else ():
+            classifier.shape(layer, size or 0)
+        return f"{measure.name}@{'+'.join(resolved)}"
+    if measure.layers == "spread" and size is not None and not metric_layers(name, classifier, (), size):
+        raise InputError(f"{classifier.name} has no map of several positions for {name} at {size} px; valid: more px")
+    return name
+
+
 def _metric(
     index: int, metric: MetricSpec, classifier: Classifier | None, size: int | None, faults: list[Fault]
 ) -> MetricSpec:
     from restoration_core.metrics import parse_metric
 
     where = ("metric", index)
-    name = metric.name
     try:
-        measure, layer = parse_metric(name)
-        if layer is not None and classifier is not None:
-            resolved = classifier.resolve(layer)
-            if size is not None:
-                classifier.shape(resolved, size)
-            name = f"{measure.name}@{resolved}"
+        measure, _ = parse_metric(metric.name)
+        name = _measure_name(metric.name, classifier, size)
     except InputError as error:
         faults.append((where, str(error)))
         return metric

@@ -39,7 +39,7 @@ def versions(classifier: Classifier, prior_keys: Mapping[str, str]) -> dict[str,
 
 def open_classifier(spec: SweepSpec) -> Classifier:
     """Return the sweep's network with its weights."""
-    return open_network(spec.network.name, spec.network.weights or None, spec.network.seed)
+    return open_network(spec.network.name, spec.network.weights or None, spec.network.seed, **spec.network.options)
 
 
 def view_sweep(store_url: str, name: str) -> SweepView:

@@ -193,16 +193,13 @@ def _progress(total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
 
 def _row(classifier: Classifier, layer: str, reference: str, original: Tensor, result: Result) -> dict[str, Any]:
     """Return what is told about one picture; no metrics where the run broke down."""
-    from restoration_core.metrics import METRICS
-    from restoration_core.objectives import feature_targets
+    from restoration_core.metrics import METRICS, measure
     from restoration_core.reconstruction import Status
 
     metrics: dict[str, float] = {}
     if result.status is Status.FINISHED:
-        maps = [feature_targets(classifier, picture, [layer])[layer][None] for picture in (result.image, original)]
-        for name, metric in METRICS.items():
-            pair = maps if metric.needs == "features" else (result.image[None], original[None])
-            metrics[name] = float(metric.compute(*pair))
+        columns = measure(classifier, METRICS, result.image[None], original[None], [layer])
+        metrics = {name: float(values) for name, values in columns.items()}
     return {
         "image": reference,
         "status": result.status.value,

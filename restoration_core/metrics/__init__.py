@@ -1,7 +1,9 @@
-"""Pure functions ``(B, C, H, W) x 2 -> (B,)`` that score reconstructions, and their registry."""
+"""Pure functions ``(B, C, H, W) x 2 -> (B,)`` that score reconstructions, their registry, and all of them at once."""
 
 from restoration_core.metrics.feature import feature_error, feature_error_root
 from restoration_core.metrics.image_error import image_mse, psnr
+from restoration_core.metrics.measure import measure, metric_layers
+from restoration_core.metrics.perceptual import gram_distance, gram_matrix, perceptual_distance
 from restoration_core.metrics.registry import METRICS, Metric, parse_metric
 from restoration_core.metrics.structural import SsimComponents, ssim, ssim_components
 
@@ -11,8 +13,13 @@ __all__ = [
     "SsimComponents",
     "feature_error",
     "feature_error_root",
+    "gram_distance",
+    "gram_matrix",
     "image_mse",
+    "measure",
+    "metric_layers",
     "parse_metric",
+    "perceptual_distance",
     "psnr",
     "ssim",
     "ssim_components",

@@ -12,12 +12,13 @@ from torch import Tensor
 from restoration_core.errors import InputError, unknown
 from restoration_core.metrics.feature import feature_error, feature_error_root
 from restoration_core.metrics.image_error import image_mse, psnr
+from restoration_core.metrics.perceptual import gram_distance, perceptual_distance
 from restoration_core.metrics.structural import ssim, ssim_components
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A measure of one picture against its original.
+    """A measure of one picture against its original; over several layers, the mean over them.
 
     Attributes:
         name: key in :data:`METRICS`.
@@ -26,6 +27,8 @@ class Metric:
         description: one line for tables and tool tips.
         needs: what :attr:`compute` takes: two batches of pictures, or two of feature maps.
         compute: pure function ``(reconstruction, original) -> (B,)``.
+        layers: which layers a metric of feature maps means when it names none: the ones that the reconstruction was
+            fitted to, or some spread over the network's scales.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Metric:
     description: str
     needs: Literal["images", "features"]
     compute: Callable[[Tensor, Tensor], Tensor]
+    layers: Literal["matched", "spread"] = "matched"
 
 
 def _luminance(images: Tensor, originals: Tensor) -> Tensor:
@@ -49,6 +53,9 @@ def _structure(images: Tensor, originals: Tensor) -> Tensor:
     return ssim_components(images, originals).structure
 
 
+_GRAM = "||G - G0||^2 / ||G0||^2 of Gram matrices (textures), mean over layers"
+_PERCEPTUAL = "squared distance of unit channel vectors, mean over layers: LPIPS without its learned weights"
+
 _ALL = (
     Metric("image_mse", "minimize", 0, 1, "mean squared error of RGB in [0, 1]", "images", image_mse),
     Metric("psnr", "maximize", 0, math.inf, "peak signal-to-noise ratio in dB, data range 1", "images", psnr),
@@ -58,32 +65,40 @@ _ALL = (
     Metric("ssim_structure", "maximize", -1, 1, "mean structure factor of SSIM", "images", _structure),
     Metric("feature_error", "minimize", 0, math.inf, "||phi - phi0||^2 / ||phi0||^2", "features", feature_error),
     Metric("feature_error_root", "minimize", 0, math.inf, "||phi - phi0|| / ||phi0||", "features", feature_error_root),
+    Metric("gram_distance", "minimize", 0, math.inf, _GRAM, "features", gram_distance, "spread"),
+    Metric("perceptual_distance", "minimize", 0, 4, _PERCEPTUAL, "features", perceptual_distance, "spread"),
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 
 
-def parse_metric(name: str) -> tuple[Metric, str | None]:
-    """Return the metric that ``name`` means and the layer behind its ``@``.
+def parse_metric(name: str) -> tuple[Metric, tuple[str, ...]]:
+    """Return the metric that ``name`` means and the layers behind its ``@``.
 
     Args:
-        name: a key of :data:`METRICS`; feature metrics take ``@LAYER``, without which they mean the matched layer(s).
+        name: a key of :data:`METRICS`; metrics of feature maps take ``@LAYER`` or ``@LAYER+LAYER``, the mean over those
+            layers. Without any, :attr:`Metric.layers` tells which are meant.
 
     Returns:
-        The metric and the layer's name as written (the network resolves it), None without one.
+        The metric and the layers' names as written (the network resolves them), empty without any.
 
     Raises:
         InputError: for an unknown metric, an empty layer, or a layer given to a metric of pictures.
 
-    >>> parse_metric("feature_error@conv3/relu")[1]
-    'conv3/relu'
+    >>> parse_metric("gram_distance@conv1/relu+conv3/relu")[1]
+    ('conv1/relu', 'conv3/relu')
     """
-    base, at, layer = name.partition("@")
+    base, at, behind = name.partition("@")
     if base not in METRICS:
         raise InputError(unknown("metric", base, METRICS))
     metric = METRICS[base]
-    if at and not layer:
-        raise InputError(f"metric {name!r} names no layer behind its @; valid: {base}@conv3/relu, or {base} alone")
-    if at and metric.needs == "images":
+    if not at:
+        return metric, ()
+    if metric.needs == "images":
         raise InputError(f"metric {name!r} compares pictures and takes no layer; valid: {base}")
-    return metric, layer or None
+    layers = tuple(behind.split("+"))
+    if not all(layers):
+        where = "@ or +" if "+" in behind else "@"
+        valid = f"{base}@conv3/relu, or {base} alone"
+        raise InputError(f"metric {name!r} names no layer behind its {where}; valid: {valid}")
+    return metric, layers

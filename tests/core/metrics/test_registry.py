@@ -25,16 +25,17 @@ def test_names_are_the_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "base", "layer"),
+    ("name", "base", "layers"),
     [
-        ("psnr", "psnr", None),
-        ("feature_error", "feature_error", None),
-        ("feature_error@conv3/relu", "feature_error", "conv3/relu"),
-        ("feature_error_root@features.3", "feature_error_root", "features.3"),
+        ("psnr", "psnr", ()),
+        ("feature_error", "feature_error", ()),
+        ("feature_error@conv3/relu", "feature_error", ("conv3/relu",)),
+        ("feature_error_root@features.3", "feature_error_root", ("features.3",)),
+        ("gram_distance@conv1/relu+pool2", "gram_distance", ("conv1/relu", "pool2")),
     ],
 )
-def test_a_name_is_a_metric_and_perhaps_a_layer(name: str, base: str, layer: str | None) -> None:
-    assert parse_metric(name) == (METRICS[base], layer)
+def test_a_name_is_a_metric_and_perhaps_layers(name: str, base: str, layers: tuple[str, ...]) -> None:
+    assert parse_metric(name) == (METRICS[base], layers)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,7 @@ def test_a_name_is_a_metric_and_perhaps_a_layer(name: str, base: str, layer: str
         ("image_mes", "unknown metric 'image_mes'; did you mean 'image_mse'"),
         ("ssim@conv1/lin", "compares pictures and takes no layer"),
         ("feature_error@", "names no layer behind its @"),
+        ("gram_distance@conv1/relu+", r"names no layer behind its @ or \+"),
     ],
 )
 def test_other_names_are_refused_in_one_line(name: str, message: str) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 
@@ -9,6 +11,8 @@ from restoration_core.errors import InputError
 from restoration_core.images import load_image
 from restoration_core.metrics import ssim, ssim_components
 from restoration_core.metrics.structural import SIGMA, WINDOW
+
+SAMPLES = ("astronaut", "chelsea", "china", "coffee", "flower", "rocket")
 
 
 def photographs(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,6 +42,48 @@ def test_ssim_agrees_with_torchmetrics_where_its_window_does_not_reach_over_the_
     _, full = structural_similarity_index_measure(x, y, data_range=1.0, reduction="none", return_full_image=True)
     expected = full[..., 5:-5, 5:-5].flatten(1).mean(1)
     torch.testing.assert_close(ssim(x, y), expected, atol=1e-8, rtol=0)
+
+
+def test_factors_agree_with_moments_from_scipys_gaussian_filter_over_whole_photographs() -> None:
+    def blurred(pictures: np.ndarray) -> np.ndarray:
+        # Truncated at 3.5 deviations the window is 11 wide; only positions where it fits are counted.
+        full = np.stack([gaussian_filter(channel, SIGMA, truncate=3.5) for channel in pictures])
+        return full[:, 5:-5, 5:-5]
+
+    x, y = photographs()
+    found = ssim_components(x, y)
+    c1, c2 = 0.01**2, 0.03**2
+    for row in range(3):
+        a, b = x[row].numpy(), y[row].numpy()
+        mean_a, mean_b = blurred(a), blurred(b)
+        s_a, s_b = (np.sqrt(blurred(z * z) - blurred(z) ** 2) for z in (a, b))
+        luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+        contrast = (2 * s_a * s_b + c2) / (s_a**2 + s_b**2 + c2)
+        structure = (blurred(a * b) - mean_a * mean_b + c2 / 2) / (s_a * s_b + c2 / 2)
+        assert float(found.luminance[row]) == pytest.approx(luminance.mean(), abs=1e-10)
+        assert float(found.contrast[row]) == pytest.approx(contrast.mean(), abs=1e-10)
+        assert float(found.structure[row]) == pytest.approx(structure.mean(), abs=1e-10)
+        assert float(found.ssim[row]) == pytest.approx((luminance * contrast * structure).mean(), abs=1e-10)
+
+
+def test_ssim_is_not_translation_invariant() -> None:
+    """A photograph moved by one pixel scores 0.78 against itself, no better than one with visible noise."""
+    y = torch.stack([torch.from_numpy(load_image(f"sample:{name}", 129)) for name in SAMPLES]).double()
+    here, moved = y[..., :128], y[..., 1:]
+    noise = torch.randn(here.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert ssim(here, here).tolist() == pytest.approx([1] * len(SAMPLES))
+    assert (ssim(moved, here) < 0.9).all()
+    assert ssim(moved, here).mean().item() == pytest.approx(0.775, abs=0.01)
+    assert ssim(moved, here).mean() < ssim((here + 0.03 * noise).clamp(0, 1), here).mean()
+
+
+def test_moving_both_pictures_together_leaves_ssim_as_it_is() -> None:
+    rng = torch.Generator().manual_seed(1)
+    x, y = torch.rand(2, 1, 3, 32, 32, generator=rng, dtype=torch.float64).repeat(1, 1, 1, 2, 2)
+    # Of a periodic picture, this crop has the windows of one period, each once, wherever it starts.
+    crop = slice(0, 32 + WINDOW - 1)
+    here, there = (ssim(a[..., crop, crop], b[..., crop, crop]) for a, b in ((x, y), (x.roll(7, 3), y.roll(7, 3))))
+    torch.testing.assert_close(here, there)
 
 
 def test_float32_is_close_to_float64() -> None:

@@ -1,0 +1,67 @@
+"""Distances between pictures as a network sees them, beyond the error of its feature maps: textures, directions."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from restoration_core.metrics.feature import feature_error
+
+_TINY = 1e-10
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Return the correlations of channels over positions, ``G_ab = mean_(h,w) F_a(h,w) F_b(h,w)``.
+
+    Args:
+        features: ``(B, C, H, W)``, or ``(B, C)`` as one position.
+
+    Returns:
+        ``(B, C, C)``, symmetric; it does not change when positions are exchanged.
+
+    Source:
+        Gatys, Ecker, Bethge 2016, eq. 3, divided by the number of positions.
+    """
+    maps = features.reshape(*features.shape[:2], -1)
+    return maps @ maps.transpose(1, 2) / maps.shape[2]
+
+
+def gram_distance(features: Tensor, target: Tensor) -> Tensor:
+    """Return the squared normalised distance of Gram matrices per row, ``||G - G_0||_F^2 / ||G_0||_F^2``.
+
+    It compares textures and ignores where they are. Normalised like :func:`feature_error`, so that layers of any scale
+    can be averaged; Gatys et al. give every layer a constant of its own size instead.
+
+    Args:
+        features: ``(B, C, H, W)`` or ``(B, C)``.
+        target: of the original, of the same shape, or without the batch for one target shared by all rows.
+
+    Returns:
+        ``(B,)``, >= 0; lower is better. A target of zeros gives 0 where the features are zeros too, else infinity.
+    """
+    shared = target.ndim < features.ndim
+    return feature_error(gram_matrix(features), gram_matrix(target[None] if shared else target))
+
+
+def perceptual_distance(features: Tensor, target: Tensor) -> Tensor:
+    """Return the squared distance of unit channel vectors per row, ``mean_(h,w) sum_c (f_c/||f|| - g_c/||g||)^2``.
+
+    LPIPS without its learned channel weights: every channel counts the same, so values cannot be compared with
+    published LPIPS scores. LPIPS sums over layers; a metric over several layers is their mean here.
+
+    Args:
+        features: ``(B, C, H, W)``, or ``(B, C)`` as one position.
+        target: of the original, of the same shape, or without the batch for one target shared by all rows.
+
+    Returns:
+        ``(B,)``, in [0, 4], behind a ReLU in [0, 2]; lower is better. A position without any activation counts as the
+        vector zero.
+
+    Source:
+        Zhang, Isola, Efros, Shechtman, Wang 2018, eq. 1 with w = 1.
+    """
+    difference = _unit(features) - _unit(target.expand_as(features))
+    return difference.square().sum(1).flatten(1).mean(1) if features.ndim > 2 else difference.square().sum(1)
+
+
+def _unit(features: Tensor) -> Tensor:
+    return features / (features.square().sum(1, keepdim=True).sqrt() + _TINY)
