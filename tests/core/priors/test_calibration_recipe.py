@@ -25,7 +25,7 @@ RECIPE = CalibrationRecipe("0" * 16, "conv3/relu", "abc", None, 32, "sha256:1")
         {"size": 33},
         {"pictures": "sha256:2"},
         {"noise": "pink"},
-        {"levels": (0.1, 0.2)},
+        {"levels": (0.01, 0.2)},
         {"draws": 3},
         {"seed": 1},
         {"error_run": ErrorRun(level="rmse")},
