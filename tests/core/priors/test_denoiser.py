@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
+from restoration_core.networks import open_network
 from restoration_core.priors.denoiser import Denoiser
 from restoration_core.priors.denoiser_network import NoiseNetwork
+from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Term, solve
 
 CENTRE = torch.tensor([0.4, 0.5, 0.6], dtype=torch.float64)
 
@@ -145,3 +147,20 @@ def test_values_that_are_not_finite_and_units_that_do_not_fit_are_refused() -> N
     for centre, unit in ((prior.centre[:2], 1.0), (prior.centre, 0.0), (prior.centre * float("inf"), 1.0)):
         with pytest.raises(InputError, match=r"finite centre of shape \(3,\) and a unit > 0"):
             Denoiser(prior.network, centre, unit, (0.01, 0.3), 0.1)
+
+
+def test_reconstructions_follow_its_gradient_and_keep_it_out_of_the_objective() -> None:
+    classifier = open_network("cifar_alexnet")
+    target = classifier.features(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(5)), ["conv1/relu"])
+    match = FeatureMatch("conv1/relu", target["conv1/relu"][0].detach())
+    on_picture = Term("denoiser", trained_like(), 0.01)
+    on_maps = Term("maps", trained_like(match.target.shape[0]).at_noise(0.2), 0.01, layer="conv1/relu")
+    late = Term("late", trained_like(), 0.01, schedule=Schedule(((0, 0.0), (2, 1.0))))
+    problems = [Problem((match,), terms, iterations=3) for terms in ((), (on_picture,), (on_maps,), (late,))]
+    results = solve(classifier, problems, 32)
+    for result in results:
+        assert set(result.losses) == {"objective", "feature_loss"}
+        assert result.losses["objective"] == result.losses["feature_loss"]
+    changes = [float((result.image - results[0].image).abs().mean()) for result in results[1:]]
+    assert min(changes) > 1e-4
+    assert changes[2] < changes[0]
