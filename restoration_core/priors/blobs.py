@@ -16,12 +16,14 @@ from restoration_core.priors.families import family_by_format, family_by_name
 from restoration_core.priors.family import PriorRecipe, Trained, TrainingReport
 
 
-def to_blob(trained: Trained, description: str = "") -> bytes:
-    """Return the prior as a safetensors file in float32.
+def to_blob(trained: Trained, description: str = "", *, half: bool = False) -> bytes:
+    """Return the prior as a safetensors file.
 
     Args:
         trained: the prior, its recipe and its report.
         description: one sentence for people, kept in the header.
+        half: keep filters (tensors of four dimensions) in float16, about 3 digits, where that is what it costs; all
+            else is float32.
     """
     family = family_by_name(trained.recipe.family)
     tensors = family.tensors(trained.prior.to("cpu", torch.float32))
@@ -32,7 +34,8 @@ def to_blob(trained: Trained, description: str = "") -> bytes:
         "report": json.dumps(dataclasses.asdict(trained.report)),
         "description": description,
     }
-    return save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
+    kept = {name: _halved(tensor) if half and tensor.ndim == 4 else tensor for name, tensor in tensors.items()}
+    return save({name: tensor.contiguous() for name, tensor in kept.items()}, metadata)
 
 
 def from_blob(blob: bytes, source: str = "prior") -> Trained:
@@ -52,6 +55,13 @@ def from_blob(blob: bytes, source: str = "prior") -> Trained:
     except (SafetensorError, KeyError, InputError) as error:
         raise InputError(_damaged(source, error)) from error
     return Trained(prior, recipe, report)
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """Return the tensor in float16, or itself where numbers too large or too small for that would be lost."""
+    rounded = tensor.half()
+    lost = (rounded.float() - tensor).norm()
+    return rounded if bool(lost <= 1e-3 * tensor.norm()) else tensor
 
 
 def _single(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

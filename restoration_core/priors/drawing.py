@@ -1,4 +1,4 @@
-"""Drawing the filters of a patch prior as a grid."""
+"""Drawing the filters of a prior as a grid."""
 
 from __future__ import annotations
 
@@ -7,44 +7,62 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from restoration_core.errors import InputError, unknown
-from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.channel_subset import ChannelSubset
+from restoration_core.priors.convolutional_experts import ConvolutionalExperts
+from restoration_core.priors.patch_field import PatchField
+from restoration_core.priors.prior import Prior
 
 ORDERS = ("alpha", "frequency")
+VIEWS = ("largest", "mean")
 _GAP = 1
 _PAPER = 0
 
+Filters = NDArray[np.float64]
+
 
 def draw_filters(
-    prior: PatchExperts, *, order: str = "alpha", columns: int = 32, scale: int = 4, limit: int | None = None
+    prior: Prior,
+    *,
+    order: str = "alpha",
+    view: str = "largest",
+    columns: int = 32,
+    scale: int = 4,
+    limit: int | None = None,
 ) -> Image.Image:
     """Return a picture of the filters, each on its own scale around grey (grey = 0, its largest weight = full).
 
+    Filters over 3 channels are drawn in colour, over 1 (every filter of a channel-wise bank) in grey. Of filters over
+    more channels, which no picture holds, one channel's weights are drawn in grey: the channel in which that filter is
+    largest, or the mean over channels.
+
     Args:
-        prior: with 3 channels (drawn in colour) or 1 (in grey).
+        prior: patch experts of any bank, or a convolutional field.
         order: ``alpha`` (heaviest expert first) or ``frequency`` (coarsest first).
+        view: of filters over more than 3 channels, ``largest`` or ``mean``.
         columns: filters in a row.
         scale: side of a drawn weight in pixels.
         limit: draw only the first so many.
 
     Raises:
-        InputError: an unknown order, a prior of other channels, or numbers below 1.
+        InputError: an unknown order or view, a prior without filters, or numbers below 1.
     """
     if order not in ORDERS:
         raise InputError(unknown("order", order, ORDERS))
-    if prior.channels not in (1, 3):
-        raise InputError(f"filters of {prior.channels} channels cannot be drawn; valid: 1 or 3 channels")
+    if view not in VIEWS:
+        raise InputError(unknown("view", view, VIEWS))
     for name, value in (("columns", columns), ("scale", scale), ("limit", 1 if limit is None else limit)):
         if value < 1:
             raise InputError(f"{name}: {name} >= 1 must hold, but got {value}")
-    filters: NDArray[np.float64] = prior.filters.detach().cpu().double().numpy()
-    ranks = -prior.alphas.detach().cpu().double().numpy() if order == "alpha" else mean_frequency(filters)
+    whole, alphas = _filters_of(prior)
+    filters = _visible(whole, view)
+    ranks = -alphas if order == "alpha" else mean_frequency(filters)
     filters = filters[np.argsort(ranks, kind="stable")][:limit]
-    if prior.channels == 1:
+    if filters.shape[1] == 1:
         filters = filters.repeat(3, axis=1)
     peak = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
     tiles = np.rint(127.5 + 127.5 * filters / np.maximum(peak, np.finfo(np.float64).tiny)).astype(np.uint8)
     columns = min(columns, len(tiles))
-    rows, side = -(-len(tiles) // columns), prior.patch_size * scale
+    rows, side = -(-len(tiles) // columns), filters.shape[-1] * scale
     pitch = side + _GAP
     sheet = np.full((rows * pitch + _GAP, columns * pitch + _GAP, 3), _PAPER, np.uint8)
     for index, tile in enumerate(tiles):
@@ -54,7 +72,30 @@ def draw_filters(
     return Image.fromarray(sheet)
 
 
-def mean_frequency(filters: NDArray[np.float64]) -> NDArray[np.float64]:
+def _filters_of(prior: Prior) -> tuple[Filters, Filters]:
+    """Return filters ``(K, C, size, size)`` and how heavy each is, ``(K,)``."""
+    if isinstance(prior, ChannelSubset):
+        return _filters_of(prior.field)
+    if isinstance(prior, PatchField):
+        filters, alphas = prior.dense_filters()
+    elif isinstance(prior, ConvolutionalExperts):
+        filters, alphas = prior.filters, prior.alphas.mean(dim=(0, 1))
+    else:
+        raise InputError(f"a {type(prior).__name__} has no filters to draw; valid: patch or convolutional experts")
+    return filters.detach().cpu().double().numpy(), alphas.detach().cpu().double().numpy()
+
+
+def _visible(filters: Filters, view: str) -> Filters:
+    """Return filters of 1 or 3 channels."""
+    if filters.shape[1] in (1, 3):
+        return filters
+    if view == "mean":
+        return filters.mean(axis=1, keepdims=True)
+    strongest = np.square(filters).sum(axis=(2, 3)).argmax(axis=1)
+    return filters[np.arange(len(filters)), strongest][:, None]
+
+
+def mean_frequency(filters: Filters) -> Filters:
     """Return each filter's mean spatial frequency in cycles per pixel, weighted by its power spectrum.
 
     Args:

@@ -14,6 +14,7 @@ from restoration_core.priors.blobs import from_blob, read_header, to_blob
 from restoration_core.priors.checkpoint import Checkpoint
 from restoration_core.priors.families import family_by_name
 from restoration_core.priors.family import PriorRecipe, Progress, Trained, TrainingReport
+from restoration_core.priors.map_recipes import bundled_maps
 from restoration_core.priors.map_source import SAMPLES, MapSource, check_source
 from restoration_core.priors.photographs import load_samples
 from restoration_core.priors.prior import Prior
@@ -69,6 +70,8 @@ class PriorLibrary:
         source: Callable[[], MapSource] | None = None,
         progress: Progress | None = None,
         description: str = "",
+        *,
+        half: bool = False,
     ) -> Prior:
         """Return the prior of ``recipe``: bundled, kept, or trained now and kept.
 
@@ -77,9 +80,11 @@ class PriorLibrary:
 
         Args:
             recipe: what to return.
-            source: called for the maps when they are needed; not needed for the sample pictures themselves.
+            source: called for the maps when they are needed; not needed for the sample pictures, nor for their maps
+                in the bundled network.
             progress: called at every check of a training with (step, most steps, held-out loss).
             description: one sentence kept with a prior that is trained now.
+            half: keep the filters of a prior that is trained now in float16; it is returned as it is kept.
 
         Raises:
             InputError: the prior must be trained and its photographs are not given, or are others.
@@ -90,12 +95,15 @@ class PriorLibrary:
                 found = self._find_key(recipe.key)
                 if found is None:
                     maps = _source(recipe, source)
-                    checkpoint = Checkpoint(self.root / f"{recipe.key}.checkpoint", recipe.key)
+                    checkpoint = self.checkpoint(recipe)
                     trained = family_by_name(recipe.family).train(recipe, maps, progress, checkpoint)
-                    self._write(recipe.key, to_blob(trained, description))
+                    found = self._write(recipe.key, to_blob(trained, description, half=half))
                     checkpoint.remove()
-                    return trained.prior
         return self._read(found).prior
+
+    def checkpoint(self, recipe: PriorRecipe) -> Checkpoint:
+        """Return where a training of ``recipe`` keeps its state, to go on from after a kill."""
+        return Checkpoint(self.root / f"{recipe.key}.checkpoint", recipe.key)
 
     def load(self, name: str) -> Prior:
         """Return the prior with this key, the unique start of one, or this name (see :meth:`entry`)."""
@@ -163,12 +171,12 @@ class PriorLibrary:
     def _read(self, path: Path) -> Trained:
         return from_blob(path.read_bytes(), str(path))
 
-    def _write(self, key: str, blob: bytes) -> None:
+    def _write(self, key: str, blob: bytes) -> Path:
         self.root.mkdir(parents=True, exist_ok=True)
         aside = self.root / f"{key}.{os.getpid()}.part"
         try:
             aside.write_bytes(blob)
-            aside.replace(self.root / f"{key}{_SUFFIX}")
+            return aside.replace(self.root / f"{key}{_SUFFIX}")
         finally:
             aside.unlink(missing_ok=True)
 
@@ -211,7 +219,8 @@ def _source(recipe: PriorRecipe, given: Callable[[], MapSource] | None) -> MapSo
                 f"prior {recipe.key} must be trained, on photographs {recipe.pictures[:19]} that were not given; valid:"
                 " train it first with `restoration prior train --images FOLDER`"
             )
-        return load_samples(recipe.short_side)
+        samples = load_samples(recipe.short_side)
+        return samples if recipe.maps is None else bundled_maps(recipe.maps, samples)
     source = given()
     check_source(recipe.maps, recipe.pictures, source)
     return source

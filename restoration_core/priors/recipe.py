@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from restoration_core.errors import InputError, InputErrors, unknown
 from restoration_core.priors.banks import BANKS
@@ -12,6 +12,9 @@ from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.family import PriorRecipe
 from restoration_core.priors.map_source import SAMPLES, LayerMaps
 from restoration_core.priors.whitening import WHITENINGS
+
+if TYPE_CHECKING:
+    from restoration_core.networks import Classifier
 
 LARGEST_PATCH = 32
 # Fewer patches than this for each dimension that is learned are refused.
@@ -108,26 +111,45 @@ class Recipe(PriorRecipe):
     def title(self) -> str:
         """``expert-size x size-experts``, with bank, layer and network where they are not the usual ones."""
         bank = "" if self.bank == "full" else f"-{self.bank}"
-        where = "" if self.maps is None else f"-{self.maps.layer}-{self.maps.network}"
+        where = "" if self.maps is None else f"-{self.maps.network}-{self.maps.layer.replace('/', '-')}"
         return f"{self.expert}{bank}-{self.patch_size}x{self.patch_size}-{self.experts}{where}"
 
 
 # 200 photographs of the Berkeley segmentation data set (BSDS500, training part), which the bundled priors learned from.
-_BUNDLED_PICTURES = "sha256:74a815c0eb07a380aba8b23b7ca4af650b21d9301aae9204e442193e8b46f4a8"
+BUNDLED_PICTURES = "sha256:74a815c0eb07a380aba8b23b7ca4af650b21d9301aae9204e442193e8b46f4a8"
 
 
-def default_recipe(expert: str, patch_size: int = 8) -> Recipe:
-    """Return the recipe that a spec means when it names only an expert and a patch size.
+def default_recipe(
+    expert: str,
+    patch_size: int | None = None,
+    *,
+    layer: str | None = None,
+    network: Classifier | str = "cifar_alexnet",
+) -> Recipe:
+    """Return the recipe that a spec means when it names only an expert, and a patch size or a layer.
 
-    For 8 x 8 it is that of the bundled prior. Other sizes are trained from the sample pictures when first asked for,
-    with twice as many experts as dimensions, at most 512, in less than a minute on one core.
+    For pictures and 8 x 8, and for the layers of the bundled network that have one, it is that of the bundled prior.
+    Others are trained from the sample pictures when first asked for, on one core in less than a minute for pictures
+    and a few minutes for a layer; with twice as many experts as dimensions, at most 512.
+
+    Args:
+        expert: name of the expert function.
+        patch_size: side of a patch; 8 for pictures and what the layer suggests for maps when None.
+        layer: whose maps; the pictures themselves when None.
+        network: the layer's network, or the name of one, opened with its usual weights.
 
     Raises:
         InputErrors: an unknown expert or a patch size outside 2..32.
+        InputError: an unknown network or layer, or one whose output is no map.
     """
-    if patch_size == 8:
+    if layer is not None:
+        from restoration_core.priors.map_recipes import default_map_recipe
+
+        return default_map_recipe(expert, layer, network, patch_size)
+    if patch_size in (None, 8):
         return Recipe(
-            expert, 8, 512, _BUNDLED_PICTURES, patches=200_000, iterations=25_000, batch=256, learning_rate=0.05
+            expert, 8, 512, BUNDLED_PICTURES, patches=200_000, iterations=25_000, batch=256, learning_rate=0.05
         )
+    assert patch_size is not None
     experts = min(512, 2 * 3 * max(patch_size, 1) ** 2)
     return Recipe(expert, patch_size, experts, patches=50_000, iterations=2000, batch=256, learning_rate=0.05)

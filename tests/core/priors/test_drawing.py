@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from restoration_core.errors import InputError
+from restoration_core.priors.channel_subset import ChannelSubset
+from restoration_core.priors.channelwise_experts import ChannelwiseExperts
 from restoration_core.priors.drawing import draw_filters, mean_frequency
 from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.total_variation import TotalVariation
 
 
 def prior(channels: int = 3) -> PatchExperts:
@@ -55,10 +58,39 @@ def test_mean_frequency_of_gratings_is_theirs() -> None:
     np.testing.assert_allclose(mean_frequency(gratings * window), [0.125, 0.25, 0.375], atol=0.02)
 
 
-def test_priors_on_feature_maps_cannot_be_drawn() -> None:
-    maps = PatchExperts(torch.ones(1, 24, 3, 3), torch.ones(1), torch.zeros(1), EXPERTS["logistic"])
-    with pytest.raises(InputError, match="filters of 24 channels cannot be drawn; valid: 1 or 3"):
-        draw_filters(maps)
+def over_channels() -> PatchExperts:
+    """Two filters over five channels: the first is largest in channel 3, the second in channel 0."""
+    filters = torch.full((2, 5, 2, 2), 0.1)
+    filters[0, 3] = torch.tensor([[1.0, -1.0], [0.5, 0.0]])
+    filters[1, 0] = torch.tensor([[0.0, 2.0], [0.0, -2.0]])
+    return PatchExperts(filters, torch.tensor([2.0, 1.0]), torch.zeros(2), EXPERTS["logistic"])
+
+
+def test_filters_over_many_channels_show_the_channel_in_which_they_are_largest() -> None:
+    drawn = np.asarray(draw_filters(over_channels(), scale=1, columns=2))
+    assert (drawn == drawn[:, :, :1]).all()
+    np.testing.assert_array_equal(drawn[1:3, 1:3, 0], [[255, 0], [191, 128]])
+    np.testing.assert_array_equal(drawn[1:3, 4:6, 0], [[128, 255], [128, 0]])
+
+
+def test_filters_over_many_channels_may_be_shown_as_their_mean() -> None:
+    drawn = np.asarray(draw_filters(over_channels(), view="mean", scale=1, columns=2))
+    # Means over channels: (1 + 4 * 0.1) / 5 = 0.28, -0.12, 0.18, 0.08 of the first filter.
+    expected = np.rint(127.5 + 127.5 * np.array([[0.28, -0.12], [0.18, 0.08]]) / 0.28)
+    np.testing.assert_array_equal(drawn[1:3, 1:3, 0], expected)
+
+
+def test_channelwise_filters_are_drawn_one_by_one() -> None:
+    ones = torch.ones(3, 4)
+    bank = ChannelwiseExperts(torch.ones(3, 4, 2, 2), ones, ones, EXPERTS["logistic"])
+    assert draw_filters(ChannelSubset(bank, (0, 5, 7), 9), scale=2, columns=6).size == (6 * 5 + 1, 2 * 5 + 1)
+
+
+def test_unknown_view_and_priors_without_filters_are_refused() -> None:
+    with pytest.raises(InputError, match="unknown view 'larger'; did you mean 'largest'"):
+        draw_filters(over_channels(), view="larger")
+    with pytest.raises(InputError, match="a TotalVariation has no filters to draw"):
+        draw_filters(TotalVariation(1.0))
 
 
 def test_unknown_order_is_refused() -> None:
