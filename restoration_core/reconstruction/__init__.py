@@ -11,6 +11,13 @@ from restoration_core.reconstruction.problem import (
     Status,
     Term,
 )
+from restoration_core.reconstruction.restarts import (
+    GapToTruth,
+    Restarts,
+    gap_to_truth,
+    picture_losses,
+    solve_restarts,
+)
 from restoration_core.reconstruction.solver import BatchSolver, Current
 from restoration_core.reconstruction.solving import solve
 
@@ -20,11 +27,16 @@ __all__ = [
     "BatchSolver",
     "Current",
     "FeatureMatch",
+    "GapToTruth",
     "Problem",
+    "Restarts",
     "Result",
     "Schedule",
     "Status",
     "Term",
+    "gap_to_truth",
     "keep_freed_memory",
+    "picture_losses",
     "solve",
+    "solve_restarts",
 ]
