@@ -105,7 +105,7 @@ def test_noise_starts_with_the_maps_mean_and_deviation(classifier: Classifier, p
     [
         (
             {"bound": 160.0},
-            "a bound on colours is for pictures and the input of cifar_alexnet from conv1/relu is a map",
+            "a bound on colours is for pictures and the input of cifar_alexnet from conv1/relu is a",
         ),
         ({"initial": torch.zeros(3, SIZE, SIZE)}, r"initial must have shape \(48, 24, 24\)"),
         (
