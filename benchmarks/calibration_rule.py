@@ -3,8 +3,11 @@
 A cell is a prior at a layer of a network. Its best weight is searched by reconstructing photographs at all weights of a
 grid of half decades (raw weights, 13 points over 6 decades around the rule's guess, more where the best lies at the
 edge, then quarter decades about the best), one batch of photographs x weights; the parabola through the best point and
-its neighbours gives the top. Judged by the mean over the photographs of PSNR or SSIM. Goal: over all cells, the
-standard deviation of log10 of the best calibrated weight <= 0.35 and <= half of that of the best raw weight.
+its neighbours gives the top. Judged by the mean over the photographs of PSNR, which decides, and of SSIM. Goal: over
+all cells, the standard deviation of log10 of the best calibrated weight <= 0.35 and <= half of that of raw weights.
+
+Two rules for the noise level of the curvatures stand side by side: `local`, which `restoration prior calibrate` uses,
+and `rmse`, the whole error of reconstructions from features alone.
 
 Every cell is kept as a line of JSON when it is done, with the curvatures along white, pink and jitter noise and along
 real errors, so that rules can be compared without reconstructing again; a run that was cut off goes on. The table is
@@ -18,7 +21,6 @@ over all cells of the file, so networks are added one call at a time.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import sys
@@ -28,10 +30,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from calibration_table import LEVELS, METRICS, at, layer_key, print_table, read, write
 from torch import Tensor
 
 from restoration_core.commands.prior_terms import parse_terms
-from restoration_core.images import expand_images, folder_pictures, load_image
 from restoration_core.metrics import psnr, ssim
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import feature_targets
@@ -42,15 +44,14 @@ from restoration_core.priors.calibration_curvature import (
     feature_gradient,
     prior_gradient,
 )
+from restoration_core.priors.calibration_level import decaying
+from restoration_core.priors.calibration_measure import Calibrator, Squares, load_squares
+from restoration_core.priors.calibration_recipe import ErrorRun
 from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.reconstruction import FeatureMatch, Problem, Result, Schedule, Term, keep_freed_memory, solve
+from restoration_core.reconstruction import FeatureMatch, Problem, Result, Term, keep_freed_memory, solve
 from restoration_core.seeds import derive_seed
 
 PRIORS = ("total_variation:2", "total_variation:1", "logistic:4", "logistic:8", "student_t:4", "student_t:8")
-LEVELS = tuple(0.01 * 2 ** (step / 2) for step in range(12))
-GOAL_DECADES, GOAL_SHARE = 0.35, 0.5
-METRICS = ("psnr", "ssim")
-DECAY = ((0.0, 1.0), (0.6, 0.3), (0.85, 0.1))
 
 
 def reconstruct(
@@ -74,11 +75,6 @@ def reconstruct(
     return [results[first : first + len(targets)] for first in range(0, len(results), len(targets))]
 
 
-def decaying(learning_rate: float, iterations: int) -> Schedule:
-    """Return full steps, then 0.3 of them from 60 % on and 0.1 from 85 %: at full steps Adam's own noise stays."""
-    return Schedule(tuple((int(share * iterations), factor * learning_rate) for share, factor in DECAY))
-
-
 def scores(results: Sequence[Result], originals: Tensor) -> dict[str, Any]:
     """Return per photograph PSNR, SSIM, squared error and feature loss of one weight."""
     pictures = torch.stack([result.image for result in results])
@@ -100,30 +96,6 @@ def curvatures(gradient: Any, originals: Tensor, errors: dict[str, Tensor], seed
     for name, error in errors.items():
         found[name] = curvature_curve(gradient, originals, error, (0.5, 1.0)).mean(1).tolist()
     return found
-
-
-def at(curve: Sequence[float], level: float) -> float:
-    """Return a curve over :data:`LEVELS` at ``level``, linear in logarithms, constant beyond the ends."""
-    place = min(max((math.log2(level / LEVELS[0])) * 2, 0.0), len(LEVELS) - 1.0)
-    low = min(int(place), len(LEVELS) - 2)
-    part = place - low
-    return math.exp((1 - part) * math.log(curve[low]) + part * math.log(curve[low + 1]))
-
-
-def top(points: dict[float, float]) -> tuple[float, float]:
-    """Return place and value of the top of the parabola through the best point and its two neighbours."""
-    places = sorted(points)
-    best = max(places, key=lambda place: points[place])
-    index = places.index(best)
-    if index in (0, len(places) - 1):
-        return best, points[best]
-    (x0, x1, x2), (y0, y1, y2) = places[index - 1 : index + 2], [points[p] for p in places[index - 1 : index + 2]]
-    left, right = (y1 - y0) / (x1 - x0), (y2 - y1) / (x2 - x1)
-    bend = (right - left) / (x2 - x0)
-    if bend >= 0:
-        return best, y1
-    place = (x0 + x1) / 2 - left / (2 * bend)
-    return place, y1 - bend * (x1 - place) ** 2
 
 
 def search(
@@ -159,26 +131,33 @@ def search(
     return dict(sorted(done.items())), best_pictures
 
 
+def local_level(classifier: Classifier, layer: str, squares: Squares, settings: dict[str, Any]) -> float:
+    """Return the noise level that `restoration prior calibrate` takes, measured with the run's own settings."""
+    error_run = ErrorRun(
+        photographs=len(squares.pictures),
+        iterations=settings["iterations"],
+        learning_rate=settings["learning_rate"],
+        betas=(settings["beta1"], settings["beta2"]),
+    )
+    return Calibrator(classifier, layer, squares, seed=settings["seed"], error_run=error_run).level
+
+
 def run(arguments: argparse.Namespace) -> None:
     name, _, weights = arguments.network.partition(":")
     classifier = open_network(name, weights or None)
-    references = (
-        [str(path) for path in folder_pictures(arguments.images)] if arguments.images else expand_images(["sample:*"])
-    )[: arguments.photographs]
-    originals = torch.stack([torch.from_numpy(load_image(reference, arguments.size)) for reference in references])
+    squares = load_squares(arguments.images, arguments.size, arguments.photographs)
+    originals = squares.pictures
     settings = {key: getattr(arguments, key) for key in ("iterations", "learning_rate", "beta1", "beta2", "seed")}
-    settings |= {"size": arguments.size, "photographs": len(originals)}
-    known = {
-        (cell["weights_id"], cell["layer"], cell["prior"], json.dumps(cell["settings"])) for cell in read(arguments)
-    }
+    settings |= {"size": arguments.size, "pictures": squares.identity}
+    records = read(arguments.cells)
+    known = {(*layer_key(record), record.get("prior")) for record in records}
     folder = arguments.cells.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for layer in arguments.layer:
-        todo = [
-            prior
-            for prior in arguments.prior
-            if (classifier.weights_id, layer, prior, json.dumps(settings)) not in known
-        ]
+        note = {"network": name, "weights_id": classifier.weights_id, "layer": layer, "settings": settings}
+        if (*layer_key(note), None) not in known:
+            write(arguments.cells, note | {"local": local_level(classifier, layer, squares, settings)})
+        todo = [prior for prior in arguments.prior if (*layer_key(note), prior) not in known]
         if not todo:
             continue
         (alone,) = reconstruct(classifier, layer, originals, [()], settings)
@@ -197,11 +176,8 @@ def run(arguments: argparse.Namespace) -> None:
             found, best = search(classifier, layer, originals, term, guess, settings)
             torch.save(best, folder / f"{stem}-{text.replace(':', '_')}.pt")
             cell = {
-                "network": name,
-                "weights_id": classifier.weights_id,
-                "layer": layer,
+                **note,
                 "prior": text,
-                "settings": settings,
                 "level": level,
                 "without": base,
                 "levels": LEVELS,
@@ -211,50 +187,8 @@ def run(arguments: argparse.Namespace) -> None:
                 **{key: [found[place][key] for place in found] for key in base},
                 "process_s": time.process_time() - started,
             }
-            with arguments.cells.open("a") as file:
-                file.write(json.dumps(cell) + "\n")
+            write(arguments.cells, cell)
             print(f"{name} {layer} {text}: {cell['process_s']:.0f} s of processor time", file=sys.stderr, flush=True)
-
-
-def read(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return the cells of the file; a line that was cut off is none."""
-    cells = []
-    for line in arguments.cells.read_text().splitlines() if arguments.cells.is_file() else []:
-        try:
-            cells.append(json.loads(line))
-        except json.JSONDecodeError:
-            print("a line that was cut off is passed over", file=sys.stderr)
-    return cells
-
-
-def print_table(cells: Sequence[dict[str, Any]]) -> bool:
-    """Print best weights in both units for each metric; return whether the goal is reached by all of them."""
-    passed = True
-    for metric in METRICS:
-        print(f"\nbest weight by mean {metric}: log10, raw and calibrated; gain over no prior")
-        print(f"{'network':16}{'layer':14}{'prior':20}{'RMSE':>7}{'raw':>8}{'calibrated':>12}{'gain':>9}")
-        raw, calibrated = [], []
-        for cell in cells:
-            points = dict(zip(cell["log10_weights"], map(statistics.fmean, cell[metric]), strict=True))
-            place, value = top(points)
-            unit = math.log10(at(cell["features"]["white"], cell["level"]) / at(cell["own"]["white"], cell["level"]))
-            raw.append(place)
-            calibrated.append(place - unit)
-            gain = value - statistics.fmean(cell["without"][metric])
-            print(
-                f"{cell['network']:16}{cell['layer']:14}{cell['prior']:20}{cell['level']:7.3f}{place:8.2f}"
-                f"{place - unit:12.2f}{gain:9.3f}"
-            )
-        if len(cells) > 1:
-            spread, own = statistics.stdev(raw), statistics.stdev(calibrated)
-            reached = own <= GOAL_DECADES and own <= GOAL_SHARE * spread
-            passed &= reached
-            print(
-                f"standard deviation over {len(cells)} cells: raw {spread:.2f}, calibrated {own:.2f} decades, mean"
-                f" {statistics.fmean(calibrated):.2f}; goal <= {GOAL_DECADES} and <= half of raw:"
-                f" {'reached' if reached else 'MISSED'}"
-            )
-    return passed
 
 
 def main() -> int:
@@ -279,7 +213,7 @@ def main() -> int:
     keep_freed_memory()
     if not arguments.table:
         run(arguments)
-    return 0 if print_table(read(arguments)) else 1
+    return 0 if print_table(read(arguments.cells)) else 1
 
 
 if __name__ == "__main__":
