@@ -102,8 +102,9 @@ def trace(module: nn.Module, height: int, width: int, *, compute: bool = True) -
                 tensors = chain(module.named_parameters(), module.named_buffers())
                 absent = {key: torch.empty_like(tensor, device="meta") for key, tensor in tensors}
                 torch.func.functional_call(module, absent, (picture,))
-    except (RuntimeError, ValueError, IndexError, AssertionError) as problem:
-        error = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    except Exception as problem:  # a user's own network may raise anything
+        kind = "" if isinstance(problem, RuntimeError) and str(problem) else f"{type(problem).__name__}: "
+        error = f"{kind}{next(iter(str(problem).splitlines()), '')}".removesuffix(": ")
     finally:
         for handle in handles:
             handle.remove()
