@@ -110,7 +110,7 @@ class TrainingReport:
         train_time_s: seconds, those before an interruption included.
         dims: dimensions the model works in (whitened dimensions kept; 0 where there is no such number).
         stopped: ``finished`` (all steps done), ``overfitting`` (the held-out loss no longer fell while that of the
-            training data did) or ``converged`` (neither fell).
+            training data did) ``stalled`` or ``converged`` (neither fell any more).
     """
 
     iterations: int

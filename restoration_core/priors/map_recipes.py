@@ -61,7 +61,7 @@ def default_map_recipe(
         dims=dims,
         sigma=MAP_SIGMA,
         patches=50_000,
-        iterations=10_000 if ships else 2000,
+        iterations=2500 if ships else 2000,
         batch=256,
         learning_rate=0.05,
         maps=maps,

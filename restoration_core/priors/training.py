@@ -25,7 +25,7 @@ _RATE_STEPS = ((0.5, 0.3), (0.7, 0.1), (0.85, 0.03), (0.95, 0.01))
 _CHECKS = 40
 _PATIENCE = 12
 _ROWS_AT_ONCE = 1000
-# Of the training patches, as many as this are scored at a check, to tell overfitting from having converged.
+# Of the training patches, as many as this are scored at a check, to tell overfitting from a stall.
 _SCORED = 5000
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
@@ -141,7 +141,7 @@ class _Training:
     def _report(self) -> TrainingReport:
         stopped = "finished"
         if self._step < self._recipe.iterations:
-            stopped = "overfitting" if self._shown_now < self._shown_at_best else "converged"
+            stopped = "overfitting" if self._shown_now < self._shown_at_best else "stalled"
         dims = self._data.shown.shape[1]
         return TrainingReport(self._step, tuple(self._losses), self._best_loss, self._seconds(), dims, stopped)
 
