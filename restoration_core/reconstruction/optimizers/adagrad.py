@@ -12,7 +12,7 @@ from restoration_core.reconstruction.optimizers.rule import UpdateRule
 from restoration_core.reconstruction.problem import Problem
 
 GREY_LEVEL = 1 / 255
-"""The unit of the step: the paper's pre-image is on the 0..255 scale, ours on [0, 1]."""
+"""The unit of the step: the paper's pre-image is on the 0..255 scale, ours on [0, 1]. Feature maps get it too."""
 
 
 class AdaGrad(UpdateRule):

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from restoration_core.errors import InputError
-from restoration_core.networks import Classifier
+from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import PRESETS, Preset, make_problem, mv2016, open_preset
 from restoration_core.priors.total_variation import TotalVariation
-from restoration_core.reconstruction import Problem, Schedule, Term
+from restoration_core.reconstruction import Problem, Schedule, Status, Term, solve
 from restoration_core.reconstruction.validation import check_problem
 from tests.core.objectives.conftest import LAYER, SIZE
 
@@ -59,6 +59,15 @@ def test_every_preset_makes_a_problem_that_the_solver_takes(name: str, small: Cl
     preset = open_preset(name, small, LAYER)
     assert preset.name == name
     check_problem(make_problem(small, IMAGE, LAYER, preset), small, SIZE)
+
+
+@pytest.mark.parametrize("name", ["mv2015", "mv2016"])
+def test_a_short_run_from_the_papers_own_start_comes_down(name: str) -> None:
+    network = open_network()
+    problem = make_problem(network, IMAGE, LAYER, open_preset(name, network, LAYER).with_iterations(25))
+    (result,) = solve(network, [problem], SIZE)
+    assert result.status is Status.FINISHED
+    assert result.losses["objective"] < 0.5 * result.curves["objective"][0]
 
 
 def test_an_unknown_preset_or_layer_is_refused_with_the_nearest_name(small: Classifier) -> None:

@@ -39,6 +39,13 @@ def test_feature_weights_of_vgg16_are_the_published_ones(vgg16: Classifier, laye
     assert FEATURE_WEIGHT.at(vgg16, layer) == weight
 
 
+def test_caffes_alexnet_goes_by_the_same_names() -> None:
+    network = outline_network("caffe_alexnet")
+    weights = {layer: FEATURE_WEIGHT.at(network, layer) for layer in ("lrn2", "conv3/relu", "conv5/lin", "pool5")}
+    assert weights == {"lrn2": 300, "conv3/relu": 300, "conv5/lin": 20, "pool5": 1}
+    assert THESIS_JITTER.at(network, "lrn2") == 2
+
+
 @pytest.mark.parametrize(("layer", "jitter"), [("conv1/relu", 1), ("conv2/relu", 2), ("conv4/relu", 4), ("pool5", 8)])
 def test_jitter_of_alexnet_is_a_quarter_of_the_stride(alexnet: Classifier, layer: str, jitter: int) -> None:
     assert mv_jitter(alexnet, layer) == jitter

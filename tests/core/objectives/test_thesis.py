@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -77,6 +79,26 @@ def test_student_t_runs_have_the_published_weights_and_shifts(
 ) -> None:
     preset = thesis_foe(alexnet, layer)
     assert (preset.terms[0].weight, preset.jitter) == (weight, positions)
+
+
+def test_against_the_normalised_loss_the_student_t_weight_is_n_over_the_squared_norm_times_as_large(
+    small: Classifier, picture: Tensor, start: Tensor
+) -> None:
+    # mean square + w E = (||phi_0||^2 / N) (normalised loss + w N / ||phi_0||^2 E), with E the mean over patches of
+    # sum_k alpha_k log(1 + s_k^2 / 2).
+    preset = thesis_foe(small, LAYER)
+    terms = (replace(preset.terms[0], schedule=None),)  # as from step 5000 on
+    problem = make_problem(small, picture, LAYER, preset, initial=start, iterations=1, jitter=1, terms=terms)
+    (result,) = solve(small, [problem], SIZE, dtype=torch.float64)
+    phi, target = (feature_targets(small, x, [LAYER])[LAYER] for x in (start, picture))
+    prior = preset.terms[0].prior
+    assert isinstance(prior, PatchExperts)
+    filters, alphas, bias = (part.double() for part in (prior.filters, prior.alphas, prior.bias))
+    responses = torch.nn.functional.conv2d(start[None], filters, bias)[0]
+    energy = (alphas[:, None, None] * (1 + responses**2 / 2).log()).sum(0).mean()
+    scale = target.numel() / target.square().sum()
+    normalised = (phi - target).square().sum() / target.square().sum() + preset.terms[0].weight * scale * energy
+    assert result.curves["objective"][0] * scale.item() == pytest.approx(normalised.item(), rel=1e-6)
 
 
 def test_the_student_t_prior_sets_in_after_5000_of_10000_steps_against_the_plain_mean_squared_error(
