@@ -1,8 +1,10 @@
 """Energies over images and feature maps, with gradients in closed form; training patch experts and keeping them."""
 
 from restoration_core.priors.alpha_norm import AlphaNorm
+from restoration_core.priors.convolutional_experts import ConvolutionalExperts
 from restoration_core.priors.families import FAMILIES
 from restoration_core.priors.family import Family, PriorRecipe, Trained, TrainingReport
+from restoration_core.priors.field_recipe import FieldRecipe, default_field_recipe
 from restoration_core.priors.isotropic_range import IsotropicRange, project_to_bound
 from restoration_core.priors.map_source import LayerMaps, MapSource
 from restoration_core.priors.patch_experts import PatchExperts
@@ -17,7 +19,9 @@ from restoration_core.priors.training import train_patch_experts
 __all__ = [
     "FAMILIES",
     "AlphaNorm",
+    "ConvolutionalExperts",
     "Family",
+    "FieldRecipe",
     "IsotropicRange",
     "LayerMaps",
     "MapSource",
@@ -29,6 +33,7 @@ __all__ = [
     "TotalVariation",
     "Trained",
     "TrainingReport",
+    "default_field_recipe",
     "default_recipe",
     "load_folder",
     "load_samples",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.priors.convolutional_experts import ConvolutionalExperts
-from restoration_core.priors.experts import expert_by_name
 from restoration_core.priors.family import Family
 from restoration_core.priors.field_recipe import FieldRecipe
-from restoration_core.priors.field_training import train_convolutional_experts
+from restoration_core.priors.field_training import make_field, train_convolutional_experts
 
 
 def _tensors(prior: ConvolutionalExperts) -> dict[str, Tensor]:
@@ -20,26 +20,17 @@ def _tensors(prior: ConvolutionalExperts) -> dict[str, Tensor]:
         "bias": prior.bias,
         "alphas": prior.level_alphas,
         "gammas": prior.level_gammas,
+        "noise_levels": torch.tensor(prior.noise_levels),
     }
 
 
 def _restore(recipe: FieldRecipe, tensors: Mapping[str, Tensor]) -> ConvolutionalExperts:
-    filters, bias, alphas, gammas = (tensors[name].float() for name in ("filters", "bias", "alphas", "gammas"))
-    size = recipe.filter_size
+    filters, alphas, size = tensors["filters"], tensors["alphas"], recipe.filter_size
     wanted = ((recipe.experts, size, size), (len(recipe.noise_levels), recipe.scales, recipe.experts))
     found = ((filters.shape[0], *filters.shape[2:]), tuple(alphas.shape))
-    if found != wanted:
+    if found != wanted or tensors["noise_levels"].shape != alphas.shape[:1]:
         raise InputError(f"filters and alphas of shapes {found} where its recipe says {wanted}")
-    return ConvolutionalExperts(
-        filters,
-        bias,
-        alphas,
-        gammas,
-        recipe.noise_levels,
-        expert_by_name(recipe.expert),
-        boundary=recipe.boundary,
-        noise=recipe.noise,
-    )
+    return make_field(recipe, tensors)
 
 
 CONVOLUTIONAL_EXPERTS = Family(

@@ -79,7 +79,7 @@ def _filters_of(prior: Prior) -> tuple[Filters, Filters]:
     if isinstance(prior, PatchField):
         filters, alphas = prior.dense_filters()
     elif isinstance(prior, ConvolutionalExperts):
-        filters, alphas = prior.filters, prior.alphas.mean(dim=(0, 1))
+        filters, alphas = prior.filters, prior.alphas
     else:
         raise InputError(f"a {type(prior).__name__} has no filters to draw; valid: patch or convolutional experts")
     return filters.detach().cpu().double().numpy(), alphas.detach().cpu().double().numpy()

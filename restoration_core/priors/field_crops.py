@@ -66,16 +66,25 @@ class Crops:
         maps = self._held_out_maps
         return self._cut([maps[index % len(maps)] for index in range(count)], generator)
 
+    def noise_levels(self) -> Tensor:
+        """Return the recipe's levels in the unit of the maps, ``(L,)``: for feature maps times their deviation."""
+        levels = torch.tensor(self._recipe.noise_levels)
+        if self._recipe.maps is None:
+            return levels
+        crops, _ = self._sample()
+        deviation = crops.double().var(dim=(0, 2, 3)).mean().sqrt().float()
+        if not deviation > 0:
+            raise InputError(f"maps: {self._recipe.maps} has the same value everywhere; valid: another layer")
+        return levels * deviation
+
     def whitened_basis(self) -> Tensor:
         """Return ``diag(v + s^2)^(-1/2) U^T``, ``(D, D)``, of the patches' covariance ``U diag(v) U^T``.
 
-        ``s`` is the geometric mean of the noise levels; ``D = C f^2``. A filter whose coordinates in it have norm 1
+        ``s`` is the geometric mean of :meth:`noise_levels`; ``D = C f^2``. A filter whose coordinates in it have norm 1
         has responses of about unit variance to noisy maps.
         """
         recipe = self._recipe
-        generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "basis"))
-        chosen = torch.randint(len(self._shown_maps), (_BASIS_CROPS,), generator=generator).tolist()
-        crops = self._cut([self._shown_maps[index] for index in chosen], generator)
+        crops, generator = self._sample()
         places = (recipe.crop - recipe.filter_size + 1) ** 2
         share = min(places, max(1, _BASIS_PATCHES // _BASIS_CROPS))
         total = torch.zeros(())
@@ -88,9 +97,15 @@ class Crops:
             total = total + picked @ picked.T
         # Second moments, not the covariance: filters see the maps as they are, and biases only start at zero.
         values, vectors = torch.linalg.eigh(total / (share * _BASIS_CROPS))
-        sigma = torch.tensor(recipe.noise_levels).double().log().mean().exp()
+        sigma = self.noise_levels().double().log().mean().exp()
         basis = vectors.T / (values.clamp(min=0) + sigma**2).sqrt()[:, None]
         return (basis / len(basis) ** 0.5).float()
+
+    def _sample(self) -> tuple[Tensor, torch.Generator]:
+        """Return the crops that statistics are taken over, and the generator that drew them."""
+        generator = torch.Generator().manual_seed(derive_seed(self._recipe.seed, "basis"))
+        chosen = torch.randint(len(self._shown_maps), (_BASIS_CROPS,), generator=generator).tolist()
+        return self._cut([self._shown_maps[index] for index in chosen], generator), generator
 
     def _cut(self, indices: list[int], generator: torch.Generator) -> Tensor:
         """Return one crop at a random place of each map named."""

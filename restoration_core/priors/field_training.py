@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -26,6 +27,26 @@ from restoration_core.seeds import derive_seed
 _CHECKS = 40
 _PATIENCE = 12
 _LAST_RATE = 0.01
+
+
+def make_field(recipe: FieldRecipe, tensors: Mapping[str, Tensor]) -> ConvolutionalExperts:
+    """Return the prior of a recipe and its tensors: filters, bias, alphas, gammas, noise_levels."""
+    levels, noise = recipe.noise_levels, recipe.noise
+    if recipe.maps is not None:  # the recipe's are relative to the maps' deviation
+        kept = tensors["noise_levels"].tolist()
+        if noise is not None:
+            noise = min(max(noise * kept[0] / levels[0], kept[0]), kept[-1])
+        levels = tuple(kept)
+    return ConvolutionalExperts(
+        tensors["filters"],
+        tensors["bias"],
+        tensors["alphas"],
+        tensors["gammas"],
+        levels,
+        expert_by_name(recipe.expert),
+        boundary=recipe.boundary,
+        noise=noise,
+    )
 
 
 class _Model:
@@ -59,7 +80,7 @@ class _Training:
         self._recipe = recipe
         self._crops = Crops(source, recipe)
         self._expert = expert_by_name(recipe.expert)
-        self._sigmas = torch.tensor(recipe.noise_levels)
+        self._sigmas = self._crops.noise_levels()
         self._model = _Model(recipe, self._crops.whitened_basis())
         self._optimizer = torch.optim.Adam(self._model.free.values(), lr=recipe.learning_rate)
         self._held_out = self._crops.held_out()
@@ -112,16 +133,14 @@ class _Training:
             for name, tensor in self._best.items():
                 self._model.free[name].copy_(tensor)
             field = self._model.field()
-        return ConvolutionalExperts(
-            field.filters.detach(),
-            field.bias.detach(),
-            field.alphas.detach(),
-            field.gammas.detach(),
-            recipe.noise_levels,
-            self._expert,
-            boundary=recipe.boundary,
-            noise=recipe.noise,
-        )
+        tensors = {
+            "filters": field.filters,
+            "bias": field.bias,
+            "alphas": field.alphas,
+            "gammas": field.gammas,
+            "noise_levels": self._sigmas,
+        }
+        return make_field(recipe, {name: tensor.detach() for name, tensor in tensors.items()})
 
     def save(self, checkpoint: Checkpoint) -> None:
         tensors = optimizer_tensors(self._optimizer)

@@ -144,6 +144,29 @@ def test_a_trained_field_survives_its_file(uninterrupted: Trained) -> None:
     torch.testing.assert_close(kept.prior.gradient(x), uninterrupted.prior.gradient(x), rtol=0, atol=0)
 
 
+def test_noise_levels_on_feature_maps_are_relative_to_the_maps_own_deviation() -> None:
+    layer = LayerMaps("cifar_alexnet", "ab12", "conv2/relu")
+
+    class Louder(Steps):
+        """The same maps, 40 times as strong."""
+
+        layer_maps = layer
+
+        def maps(self, indices: Sequence[int]) -> list[Tensor]:
+            return [40 * map_ for map_ in super().maps(indices)]
+
+    recipe = FieldRecipe(**{**vars(SMALL), "maps": layer, "iterations": 5, "noise": 0.1})
+    trained = train_convolutional_experts(recipe, Louder())
+    deviation = 40 * 12**-0.5  # of evenly distributed pieces
+    prior = trained.prior
+    assert isinstance(prior, ConvolutionalExperts)
+    assert prior.noise_levels == pytest.approx([0.05 * deviation, 0.2 * deviation], rel=0.05)
+    assert prior.noise == pytest.approx(2 * prior.noise_levels[0])
+    kept = from_blob(to_blob(trained)).prior
+    assert isinstance(kept, ConvolutionalExperts)
+    assert (kept.noise_levels, kept.noise) == (prior.noise_levels, prior.noise)
+
+
 @pytest.mark.parametrize(
     ("source", "changes", "message"),
     [
@@ -165,7 +188,7 @@ def test_too_little_to_learn_from_is_refused(source: Steps, changes: dict[str, o
         ("objective", "denoise", "did you mean 'denoising'"),
         ("noise_levels", (0.2, 0.1), "positive values, rising"),
         ("noise_levels", (), "positive values, rising"),
-        ("noise", 0.5, r"0\.02 <= noise <= 0\.16"),
+        ("noise", 0.5, r"0\.02 <= noise <= 0\.16 must hold"),
         ("batch", 3, "a crop a noise level"),
         ("crop", 27, "crop >= 28 must hold"),
         ("short_side", 40, r"short_side >= crop \(48\)"),
