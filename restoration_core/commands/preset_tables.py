@@ -41,7 +41,9 @@ def print_presets(network: str, names: Sequence[str], as_json: bool) -> None:
         click.echo(json.dumps({"network": network, "presets": document}, indent=2))
         return
     for number, (name, layers) in enumerate(found.items()):
-        click.echo(f"{chr(10) if number else ''}{name} on {network}, as published (--json adds our units)")
+        published = any(preset.published for preset in layers.values())
+        units = "as published (--json adds our units)" if published else "in our units"
+        click.echo(f"{chr(10) if number else ''}{name} on {network}, {units}")
         _print_table(layers)
 
 
