@@ -27,6 +27,7 @@ from restoration_core.seeds import derive_seed
 _CHECKS = 40
 _PATIENCE = 12
 _LAST_RATE = 0.01
+_LARGEST_START = 4.0
 
 
 def make_field(recipe: FieldRecipe, tensors: Mapping[str, Tensor]) -> ConvolutionalExperts:
@@ -56,8 +57,9 @@ class _Model:
         generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "filters"))
         self._recipe, self._basis = recipe, basis
         levels, scales, count = len(recipe.noise_levels), recipe.scales, recipe.experts
-        # Experts that together give whitened Gaussian maps about their own curvature, shared between the scales.
-        alpha = 1.5 * basis.shape[1] / recipe.filter_size**2 / (count * scales)
+        # Experts that together give whitened Gaussian maps about their own curvature, shared between the places that
+        # see a pixel and the scales. Few filters cannot make up for all the dimensions that they leave out.
+        alpha = 1.5 * min(basis.shape[1] / count, _LARGEST_START) / recipe.filter_size**2 / scales
         self.free = {
             "coordinates": torch.randn(count, len(basis), generator=generator).requires_grad_(),
             "bias": torch.zeros(count).requires_grad_(),
