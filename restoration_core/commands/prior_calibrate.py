@@ -143,12 +143,12 @@ def name_prior(text: str, classifier: Classifier, library: PriorLibrary) -> Name
         InputError: an unknown prior, or one of another network's maps.
     """
     from restoration_core.commands.prior_terms import LEARNED_TERM, parse_terms
+    from restoration_core.priors.calibration_recipe import hand_crafted_key
     from restoration_core.priors.experts import EXPERTS
 
     (term,) = parse_terms([text], [1.0], classifier, library)
     if term.name != LEARNED_TERM:
-        values = ",".join(f"{name}={value!r}" for name, value in sorted(vars(term.prior).items()))
-        return NamedPrior(term.prior, f"{term.name}({values})", None, text)
+        return NamedPrior(term.prior, hand_crafted_key(term.name, term.prior), None, text)
     expert, _, number = text.partition(":")
     entry = library.find(expert, int(number or 8))[0] if expert in EXPERTS else library.entry(text)
     maps = entry.recipe.maps

@@ -108,13 +108,13 @@ class Calibrator:
         self._error_run = ErrorRun() if error_run is None else error_run
         self._progress = progress
         classifier.shape(self._layer, self._size)
-        self.recipe("settings are checked before anything is measured", None)
+        self.recipe("", None)  # refuses settings out of range before anything is measured
 
     def recipe(self, prior_key: str, layer: str | None) -> CalibrationRecipe:
         """Return what :meth:`calibrate` would measure, for looking it up before.
 
         Args:
-            prior_key: key of a trained prior, or name and exponent of a hand-crafted one.
+            prior_key: key of a trained prior, or :func:`hand_crafted_key`.
             layer: the layer the prior acts on; None for the picture.
         """
         return CalibrationRecipe(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from restoration_core.errors import InputErrors, unknown
+from restoration_core.priors.prior import Prior
 
 LEVELS = tuple(round(0.005 * 2 ** (step / 2), 6) for step in range(15))
 """Noise levels of a curve: 0.005 (a grey level) to 0.64 (worse than any reconstruction), two to an octave."""
@@ -20,6 +21,16 @@ LEVEL_KINDS = ("local", "rmse")
 
 # Counted up when measuring changes so that the same recipe no longer gives the same numbers.
 _VERSION = 1
+
+
+def hand_crafted_key(name: str, prior: Prior) -> str:
+    """Return what a recipe calls a hand-crafted prior: its name and the values of all its fields, by name.
+
+    >>> hand_crafted_key("isotropic_range", IsotropicRange(6.0, (0.5, 0.5, 0.5)))
+    'isotropic_range(alpha=6.0,mean=(0.5, 0.5, 0.5))'
+    """
+    values = ",".join(f"{field}={value!r}" for field, value in sorted(vars(prior).items()))
+    return f"{name}({values})"
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ class CalibrationRecipe:
     Attributes:
         weights_id: hash of the network's weights.
         match_layer: whose features are matched.
-        prior: key of a trained prior, or name and exponent of a hand-crafted one.
+        prior: key of a trained prior, or :func:`hand_crafted_key`.
         prior_layer: the layer the prior acts on; None for the picture.
         size: side of the pictures in pixels.
         pictures: ``sha256:...`` over the photographs' pixels.

@@ -10,7 +10,15 @@ import pytest
 
 from restoration_core.errors import InputErrors
 from restoration_core.priors.calibration_curvature import NOISES
-from restoration_core.priors.calibration_recipe import LEVELS, NOISE_KINDS, CalibrationRecipe, ErrorRun
+from restoration_core.priors.calibration_recipe import (
+    LEVELS,
+    NOISE_KINDS,
+    CalibrationRecipe,
+    ErrorRun,
+    hand_crafted_key,
+)
+from restoration_core.priors.isotropic_range import IsotropicRange
+from restoration_core.priors.total_variation import TotalVariation
 
 RECIPE = CalibrationRecipe("0" * 16, "conv3/relu", "abc", None, 32, "sha256:1")
 
@@ -54,6 +62,14 @@ def test_json_gives_the_same_recipe_and_key() -> None:
     again = CalibrationRecipe.from_mapping(json.loads(recipe.to_json()))
     assert again == recipe
     assert again.key == recipe.key
+
+
+def test_a_hand_crafted_prior_is_called_by_all_its_values() -> None:
+    assert hand_crafted_key("isotropic_range", IsotropicRange(6.0, (0.5, 0.4, 0.3))) == (
+        "isotropic_range(alpha=6.0,mean=(0.5, 0.4, 0.3))"
+    )
+    keys = {hand_crafted_key("total_variation", TotalVariation(beta)) for beta in (1.0, 1.5, 2.0)}
+    assert len(keys) == 3
 
 
 def test_the_kinds_of_noise_are_those_that_can_be_drawn() -> None:
