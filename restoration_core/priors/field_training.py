@@ -90,6 +90,8 @@ class _Training:
         self._best: dict[str, Tensor] = {}
         self.step, self.stale, self.best_loss, self.time_s = 0, 0, float("inf"), 0.0
         self.losses: list[tuple[int, float]] = []
+        self.shown_losses: list[float] = []  # at each check, the mean of the steps since the one before
+        self._since: list[float] = []
 
     def loss(self, x: Tensor, noise: Tensor) -> Tensor:
         levels = torch.arange(len(x)) % len(self._sigmas)
@@ -106,7 +108,9 @@ class _Training:
             done = self.step / self._recipe.iterations
             group["lr"] = self._recipe.learning_rate * max(_LAST_RATE, 0.5 + 0.5 * math.cos(math.pi * done))
         self._optimizer.zero_grad(set_to_none=True)
-        self.loss(x, self._noise(self.step, x)).backward()
+        loss = self.loss(x, self._noise(self.step, x))
+        loss.backward()
+        self._since.append(float(loss.detach()))
         self._optimizer.step()
         self.step += 1
 
@@ -122,11 +126,19 @@ class _Training:
                 " smaller one"
             )
         self.losses.append((self.step, loss))
+        self.shown_losses.append(sum(self._since) / len(self._since) if self._since else math.inf)
+        self._since.clear()
         self.stale = 0 if loss < self.best_loss else self.stale + 1
         if loss < self.best_loss:
             self.best_loss = loss
             self._best = {name: tensor.detach().clone() for name, tensor in self._model.free.items()}
         return loss
+
+    def why_stopped(self) -> str:
+        if self.step == self._recipe.iterations:
+            return "finished"
+        best = [loss for _, loss in self.losses].index(self.best_loss)
+        return "overfitting" if min(self.shown_losses[best + 1 :]) < self.shown_losses[best] else "stalled"
 
     def prior(self) -> ConvolutionalExperts:
         """Return the field with the lowest held-out loss."""
@@ -148,7 +160,9 @@ class _Training:
         tensors = optimizer_tensors(self._optimizer)
         tensors |= {f"free.{name}": tensor for name, tensor in self._model.free.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
-        state = {name: getattr(self, name) for name in ("step", "stale", "best_loss", "time_s", "losses")}
+        state = {
+            name: getattr(self, name) for name in ("step", "stale", "best_loss", "time_s", "losses", "shown_losses")
+        }
         checkpoint.save(tensors, state)
 
     def resume(self, checkpoint: Checkpoint) -> None:
@@ -165,6 +179,7 @@ class _Training:
         self.step, self.stale = int(state["step"]), int(state["stale"])
         self.best_loss, self.time_s = float(state["best_loss"]), float(state["time_s"])
         self.losses = [(int(step), float(loss)) for step, loss in state["losses"]]
+        self.shown_losses = [float(loss) for loss in state["shown_losses"]]
 
     def _noise(self, of: object, like: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(derive_seed(self._recipe.seed, "noise", of))
@@ -215,7 +230,8 @@ def train_convolutional_experts(
         if training.step == recipe.iterations or training.stale >= _PATIENCE:
             break
         training.advance()
-    stopped = "finished" if training.step == recipe.iterations else "overfitting"
     dims = source.channels * recipe.filter_size**2
-    report = TrainingReport(training.step, tuple(training.losses), training.best_loss, training.time_s, dims, stopped)
+    report = TrainingReport(
+        training.step, tuple(training.losses), training.best_loss, training.time_s, dims, training.why_stopped()
+    )
     return Trained(training.prior(), recipe, report)
