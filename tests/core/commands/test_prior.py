@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import torch
 from PIL import Image
 
 from restoration_core.cli import main
+from restoration_core.commands.prior_train import Announced
 from restoration_core.priors.blobs import from_blob
+from restoration_core.priors.field_recipe import FieldRecipe
 from restoration_core.priors.prior_library import PriorLibrary
+from restoration_core.priors.recipe import Recipe
 
 QUICK = ["--patch-size", "3", "--experts", "6", "--patches", "600", "--iterations", "5", "--short-side", "24"]
 
@@ -61,9 +65,71 @@ def test_list_is_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "logistic-8x8-512" in table
     assert run("list", "--json", "--library", tmp_path) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in rows] == ["logistic-8x8-512", "student_t-8x8-512"]
-    assert rows[0]["recipe"]["experts"] == 512
+    named = {row["name"]: row for row in rows}
+    assert {"logistic-8x8-512", "student_t-8x8-512"} <= set(named)
+    assert named["logistic-8x8-512"]["recipe"]["experts"] == 512
     assert all(row["key"] in table for row in rows)
+
+
+MAPS = ["--layer", "pool2", "--channels", "0-3,7", "--short-side", "48", "--patches", "600", "--iterations", "4"]
+
+
+@pytest.mark.parametrize("bank", ["full", "channelwise", "separable"])
+def test_train_on_a_layers_maps_list_and_draw_it(bank: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [*MAPS, "--bank", bank, "--dims", "8", "--experts", "5", "--expert", "student_t", "--half"]
+    assert run("train", "--network", "cifar_alexnet", *options, "--library", tmp_path) == 0
+    printed = capsys.readouterr()
+    assert re.search(r"step 2 of 4: held-out loss -?\d+\.\d+, \d+ s left", printed.err)
+    (entry,) = [entry for entry in PriorLibrary(tmp_path).list() if not entry.bundled]
+    recipe = entry.recipe
+    assert isinstance(recipe, Recipe)
+    assert (recipe.bank, recipe.channels, recipe.dims, recipe.patch_size) == (bank, (0, 1, 2, 3, 7), 8, 3)
+    assert recipe.maps is not None
+    assert (recipe.maps.network, recipe.maps.layer, recipe.sigma) == ("cifar_alexnet", "pool2", 0.1)
+    PriorLibrary(tmp_path).load(entry.key).check((96, 8, 8))
+    assert run("list", "--library", tmp_path) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if entry.key in line)
+    assert all(part in row.split() for part in (entry.name, "patch_experts", "pool2", "cifar_alexnet"))
+    assert run("show", entry.key, "--library", tmp_path) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["family"], shown["layer"], shown["network"]) == ("patch_experts", "pool2", "cifar_alexnet")
+    to = tmp_path / "filters.png"
+    drawn = 25 if bank == "channelwise" else 5
+    assert run("show", entry.key, "--to", to, "--columns", "5", "--scale", "1", "--library", tmp_path) == 0
+    with Image.open(to) as sheet:
+        assert sheet.size == (5 * 4 + 1, drawn // 5 * 4 + 1)
+
+
+def test_train_goes_on_with_a_training_that_was_interrupted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("train", *QUICK, "--library", tmp_path / "whole") == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(Announced, "__call__", _stopping_at_two)
+        assert run("train", *QUICK, "--library", tmp_path / "cut") == 130
+    capsys.readouterr()
+    assert run("train", *QUICK, "--library", tmp_path / "cut") == 0
+    said = capsys.readouterr().err
+    assert "going on with a training that was interrupted" in said
+    assert "step 1 of 5" not in said
+    whole, cut = (
+        next(entry for entry in PriorLibrary(tmp_path / name).list() if not entry.bundled) for name in ("whole", "cut")
+    )
+    assert whole.report.losses == cut.report.losses
+
+
+def _stopping_at_two(self: Announced, step: int, steps: int, loss: float) -> None:
+    if step == 2:
+        raise KeyboardInterrupt
+
+
+def test_train_another_family_with_fields_of_its_own(tmp_path: Path) -> None:
+    fields = ["--set", "filter_size=3", "--set", "scales=1", "--set", "noise_levels=[0.1]", "--set", "crop=16"]
+    options = ["--family", "convolutional_experts", "--experts", "4", "--iterations", "2", "--short-side", "24"]
+    assert run("train", *options, *fields, "--library", tmp_path) == 0
+    (entry,) = [entry for entry in PriorLibrary(tmp_path).list() if not entry.bundled]
+    assert isinstance(entry.recipe, FieldRecipe)
+    assert (entry.recipe.filter_size, entry.recipe.noise_levels, entry.recipe.experts) == (3, (0.1,), 4)
 
 
 def test_show_draws_all_filters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,10 +157,20 @@ def test_show_without_a_file_prints_what_it_was_made_of(tmp_path: Path, capsys: 
         (["train", "--patch-size", "64"], "patch_size: 2 <= patch_size <= 32 must hold, but got 64"),
         (["train", *QUICK, "--patches", "5000000"], "patches of 3 x 3"),
         (["train", *QUICK, "--out", "nowhere/p.safetensors"], "--out nowhere/p.safetensors: no folder nowhere"),
+        (["train", "--network", "cifar_alexnet"], "--network: a layer is needed with it"),
+        (["train", "--layer", "conv2/rleu"], "unknown layer of cifar_alexnet 'conv2/rleu'; did you mean 'conv2/relu'"),
+        (["train", "--layer", "fc6/lin"], "layer 'fc6/lin' of cifar_alexnet gives no map"),
+        (["train", *MAPS, "--channels", "0-x"], "--channels 0-x: '0-x' is no channel; valid: numbers and ranges"),
+        (["train", *MAPS, "--channels", "0,96"], "the map has channels 0 to 95, but got 96"),
+        (["train", *MAPS, "--dims", "46"], "1 <= dims <= 45 must hold for these patches, but got 46"),
+        (["train", *MAPS, "--patches", "449"], "at least 450 are needed to learn 45 of 45 dimensions"),
+        (["train", "--family", "denoiser", "--bank", "full"], "--bank: the family denoiser has no such field"),
+        (["train", "--family", "denoisr"], "unknown family of priors 'denoisr'; did you mean 'denoiser'"),
+        (["train", *QUICK, "--set", "batch"], "--set batch: FIELD=VALUE is needed"),
+        (["train", *QUICK, "--set", "bach=3"], "unknown recipe field 'bach'; did you mean 'batch'"),
         (["show", "nobody"], "unknown prior 'nobody'"),
         (["show", "logistic-8x8-512", "--to", "filters.txt"], "unknown kind of picture '.txt'"),
     ],
-    ids=["expert", "folder", "patch-size", "too-many-patches", "out", "name", "suffix"],
 )
 def test_bad_input_is_one_line_exit_2_and_leaves_no_prior(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

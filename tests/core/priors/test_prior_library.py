@@ -96,7 +96,9 @@ def test_list_and_find_show_bundled_priors_first(tmp_path: Path, trained: Traine
     library.add(to_blob(trained))
     (tmp_path / "rubbish.safetensors").write_bytes(b"not a prior")
     names = [(entry.name, entry.bundled) for entry in library.list()]
-    assert names == [("logistic-8x8-512", True), ("student_t-8x8-512", True), ("student_t-3x3-10", False)]
+    assert {("logistic-8x8-512", True), ("student_t-8x8-512", True)} <= set(names[:-1])
+    assert all(bundled for _, bundled in names[:-1])
+    assert names[-1] == ("student_t-3x3-10", False)
     assert [entry.key for entry in library.find("student_t", 3)] == [SMALL.key]
     assert library.find("student_t", 9) == ()
 
