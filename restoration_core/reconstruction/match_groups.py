@@ -21,16 +21,18 @@ class MatchGroup:
         places: rows of the batch.
         index: the same as a tensor; None for all rows in order.
         targets: phi_0, ``(k, ...)``.
-        inverses: ``1 / d``, ``(k,)``; None where d is the dot product, which depends on phi.
         weights: ``(k,)``.
+        inverses: ``1 / d``, ``(k,)``; None where d is the dot product, which depends on phi.
+        scales: ``2 w / d``, ``(k, 1, ...)``, the factor of the gradient; None with ``inverses``.
     """
 
     layer: str
     places: list[int]
     index: Tensor | None
     targets: Tensor
-    inverses: Tensor | None
     weights: Tensor
+    inverses: Tensor | None
+    scales: Tensor | None
 
     def loss(self, features: Tensor) -> Tensor:
         """Return the unweighted losses ``(k,)`` of the rows' features ``(k, ...)``."""
@@ -43,23 +45,16 @@ class MatchGroup:
         With ``d = phi_0 . phi`` the gradient is ``w (2 (phi - phi_0) / d - ||phi - phi_0||^2 / d^2 phi_0)``.
         """
         difference = features - self.targets
-        squared = None
-        if wanted or self.inverses is None:
-            squared = difference.square().flatten(1).sum(1)
-        if self.inverses is not None:
-            loss = None if squared is None else squared * self.inverses
-            return loss, difference.mul_(self._shaped(2 * self.weights * self.inverses))
-        assert squared is not None
+        if self.inverses is not None and self.scales is not None:
+            loss = difference.square().flatten(1).sum(1).mul_(self.inverses) if wanted else None
+            return loss, difference.mul_(self.scales)
         dots = self._dots(features)
-        loss = squared / dots
-        difference.mul_(self._shaped(2 * self.weights / dots))
-        return loss, difference.sub_(self.targets * self._shaped(self.weights * loss / dots))
+        loss = difference.square().flatten(1).sum(1) / dots
+        difference.mul_(_like(2 * self.weights / dots, difference))
+        return loss, difference.sub_(self.targets * _like(self.weights * loss / dots, difference))
 
     def _dots(self, features: Tensor) -> Tensor:
         return (features * self.targets).flatten(1).sum(1)
-
-    def _shaped(self, values: Tensor) -> Tensor:
-        return values.reshape(-1, *[1] * (self.targets.ndim - 1))
 
 
 def group_matches(
@@ -91,5 +86,11 @@ def group_matches(
             inverses = torch.full_like(weights, 1 / targets[0].numel())
         else:
             inverses = targets.square().flatten(1).sum(1).reciprocal_()
-        groups.append(MatchGroup(layer, places, index(places), targets, inverses, weights))
+        scales = None if inverses is None else _like(2 * weights * inverses, targets)
+        groups.append(MatchGroup(layer, places, index(places), targets, weights, inverses, scales))
     return groups
+
+
+def _like(values: Tensor, rows: Tensor) -> Tensor:
+    """Return one value per row, shaped to be multiplied with ``rows``."""
+    return values.reshape(-1, *[1] * (rows.ndim - 1))
