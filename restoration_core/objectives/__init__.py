@@ -1,5 +1,6 @@
 """What a reconstruction is asked for: the feature match, and published settings around it."""
 
+from restoration_core.objectives.best import best
 from restoration_core.objectives.feature_match import feature_targets
 from restoration_core.objectives.mv2015 import mv2015
 from restoration_core.objectives.mv2016 import mv2016, mv2016_adam, mv2016_thesis, none
@@ -12,6 +13,7 @@ __all__ = [
     "PRESETS",
     "Constant",
     "Preset",
+    "best",
     "feature_targets",
     "make_problem",
     "mv2015",

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks.classifier import Classifier
+from restoration_core.objectives.best import best
 from restoration_core.objectives.mv2015 import mv2015
 from restoration_core.objectives.mv2016 import mv2016, mv2016_adam, mv2016_thesis, none
 from restoration_core.objectives.preset import Preset
 from restoration_core.objectives.thesis import thesis_fig9, thesis_fig10, thesis_foe
 
 PRESETS: dict[str, Callable[[Classifier, str], Preset]] = {
+    "best": best,
     "mv2015": mv2015,
     "mv2016": mv2016,
     "mv2016-adam": mv2016_adam,

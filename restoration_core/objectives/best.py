@@ -1,0 +1,60 @@
+"""Our own settings, tuned on photographs: total variation by depth, coarse-to-fine, Adam down to a standstill."""
+
+from __future__ import annotations
+
+from restoration_core.networks.classifier import Classifier
+from restoration_core.objectives.preset import Preset
+from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.reconstruction.problem import Schedule, Term
+
+REFERENCE_FIELD = 27
+"""Receptive field in pixels at which the weight was tuned: the third fire module of SqueezeNet."""
+REFERENCE_WEIGHT = 0.4
+"""Weight of total variation there, [0, 1] units, mean over pixels."""
+GROWTH = 2.7
+"""Exponent of the receptive field, from the weights that were best at fields of 7 and 27 pixels."""
+LARGEST_WEIGHT = 10.0
+SHALLOW_FIELD = 16
+"""Receptive fields below this leave little to search for: fewer steps reach the optimum."""
+
+RATE = 0.08
+_RATES = ((0.0, 1.0), (0.7, 0.5), (0.8, 0.25), (0.88, 0.1), (0.95, 0.03))
+_STAGES = ((0.0, 4), (0.15, 2), (0.35, 1))
+_BETAS = (0.9, 0.9)
+
+
+def variation_weight(classifier: Classifier, layer: str) -> float:
+    """Return the weight of total variation against the normalised feature loss, ``min(0.4 (r / 27)^2.7, 10)``.
+
+    The wider the receptive field r, the less a layer tells about single pixels, so the flatter the feature loss along
+    noise and the more of the picture is left to the prior.
+
+    Args:
+        classifier: the network.
+        layer: layer to match; ``r`` is its receptive field in pixels, borders not clipped.
+
+    Raises:
+        InputError: for an unknown layer.
+    """
+    return min(REFERENCE_WEIGHT * (classifier.receptive_field(layer) / REFERENCE_FIELD) ** GROWTH, LARGEST_WEIGHT)
+
+
+def best(classifier: Classifier, layer: str) -> Preset:
+    """Return our settings for a layer: total variation (beta 2) alone, without bound or jitter.
+
+    The pre-image is sought at a quarter of the size, then at half, then at full size; Adam forgets both moments alike
+    within about ten steps, and its rate falls to 3 % at the end, so that the objective is near its minimum.
+    200 steps up to receptive fields of 16 pixels, 300 beyond.
+
+    Raises:
+        InputError: for an unknown layer.
+    """
+    iterations = 200 if classifier.receptive_field(layer) < SHALLOW_FIELD else 300
+    return Preset(
+        name="best",
+        terms=(Term("total_variation", TotalVariation(2.0), variation_weight(classifier, layer)),),
+        iterations=iterations,
+        learning_rate=Schedule(tuple((round(share * iterations), RATE * factor) for share, factor in _RATES)),
+        betas=_BETAS,
+        coarse_to_fine=tuple((round(share * iterations), factor) for share, factor in _STAGES),
+    )
