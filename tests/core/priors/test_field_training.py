@@ -89,6 +89,7 @@ def test_the_implicit_objective_learns_without_clean_maps() -> None:
     assert report.best_loss < 0.8 * report.losses[0][1]
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path, uninterrupted: Trained) -> None:
     path, seen = tmp_path / "state", []
     program = f"""
