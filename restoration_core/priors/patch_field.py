@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -147,6 +147,14 @@ class PatchField(Prior):
                 self._add_gradient(self._responses(x, grid, buffers), grid, gradient, buffers)
         return gradient.mul_(stride**2 / (rows * columns))
 
+    def differentiable_at(self, x: Tensor, offsets: Tensor) -> Tensor:
+        """Return zeros ``(B,)`` as a node of the autograd graph whose backward is :meth:`gradient_at`.
+
+        For a field on a feature map, whose gradient goes on to the image through the network: the energy of so few
+        patches is no energy of the map, and is not computed.
+        """
+        return closed_form_node(x, self.gradient_at(x.detach(), offsets))
+
     def _full(self, x: Tensor, *, with_energy: bool, with_gradient: bool) -> tuple[Tensor, Tensor]:
         rows, columns = self._places(x)
         energy = x.new_zeros(len(x))
@@ -238,6 +246,25 @@ class PatchField(Prior):
         for right in range(size):
             left = grid.left + right
             target[:, :, :, left : left + width : stride] += strips[:, right].transpose(0, 1)
+
+
+class _Node(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return x.new_zeros(len(x))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad_output.reshape(-1, 1, 1, 1), None
+
+
+def closed_form_node(x: Tensor, gradient: Tensor) -> Tensor:
+    """Return zeros ``(B,)`` whose backward with respect to ``x`` is ``gradient``, both ``(B, C, H, W)``."""
+    node: Tensor = _Node.apply(x, gradient)
+    return node
 
 
 def check_shapes(what: str, shapes: dict[str, tuple[Tensor, tuple[int, ...]]]) -> None:

@@ -103,6 +103,18 @@ def test_mean_over_all_offsets_is_the_full_gradient(make: Callable[[str], PatchF
 
 
 @pytest.mark.parametrize("make", [full, channelwise, separable])
+def test_few_patches_of_a_map_pull_at_the_picture_through_a_network(make: Callable[[str], PatchField]) -> None:
+    prior = ChannelSubset(make("student_t"), (1, 2, 3, 4), 5).with_stride(2)
+    mixing, picture = draw(5, 3, seed=5), draw(2, 3, 8, 7, seed=3).requires_grad_()
+    offsets, weights = torch.tensor([[0, 1], [1, 1]]), torch.tensor([2.0, -0.5], dtype=torch.float64)
+    feature_map = torch.einsum("fc,bchw->bfhw", mixing, picture)
+    (found,) = torch.autograd.grad((weights * prior.differentiable_at(feature_map, offsets)).sum(), picture)
+    at_map = prior.gradient_at(feature_map.detach(), offsets) * weights.reshape(-1, 1, 1, 1)
+    torch.testing.assert_close(found, torch.einsum("fc,bfhw->bchw", mixing, at_map))
+    assert torch.equal(prior.field.differentiable_at(feature_map[:, 1:], offsets), torch.zeros(2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("make", [full, channelwise, separable])
 def test_rows_do_not_depend_on_their_neighbours(make: Callable[[str], PatchField]) -> None:
     prior = make("logistic").to("cpu", torch.float32)
     x = draw(3, CHANNELS, 12, 12, seed=3).float()
