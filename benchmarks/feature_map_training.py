@@ -55,7 +55,7 @@ def main() -> int:
     after = peak_gb()
     raw = source.channels * arguments.patch_size**2
     print(
-        f"{source.layer_maps}: {arguments.patches} patches of {raw} dimensions, {report.dims} kept, {arguments.experts}"
+        f"{source.layer_maps}: {arguments.patches} patches of {raw} dimensions, {report.dims} kept, {arguments.experts} experts"
     )
     print(f"moments, whitening and patches {told[0]:.0f} s, a step of {recipe.batch} patches and its check", end=" ")
     print(f"{(told[-1] - told[0]) / max(1, len(told) - 1):.1f} s")

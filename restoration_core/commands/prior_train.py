@@ -100,13 +100,15 @@ def train(
     if out is not None and not out.parent.is_dir():
         raise InputError(f"--out {out}: no folder {out.parent}; valid: a file in a folder that exists")
     shelf = PriorLibrary(library)
+    description = (
+        f"{len(photographs)} {'sample pictures' if images == 'samples' else 'photographs'}, shorter side {side} px"
+    )
     if any(entry.key == recipe.key for entry in shelf.list()):
         click.echo("the library has this prior already", err=True)
     elif shelf.checkpoint(recipe).load() is not None:
         click.echo("going on with a training that was interrupted", err=True)
-    description = (
-        f"{len(photographs)} {'sample pictures' if images == 'samples' else 'photographs'}, shorter side {side} px"
-    )
+    else:
+        click.echo(f"learning {recipe.title} from {description}", err=True)
     shelf.get(recipe, lambda: source, Announced(), description, half=half)
     entry = shelf.entry(recipe.key)
     if out is not None:
