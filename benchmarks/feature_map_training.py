@@ -54,9 +54,8 @@ def main() -> int:
     report = train_patch_experts(recipe, source, lambda *_: told.append(time.perf_counter() - started)).report
     after = peak_gb()
     raw = source.channels * arguments.patch_size**2
-    print(
-        f"{source.layer_maps}: {arguments.patches} patches of {raw} dimensions, {report.dims} kept, {arguments.experts} experts"
-    )
+    print(f"{source.layer_maps}: {arguments.patches} patches of {raw} dimensions, {report.dims} kept,", end=" ")
+    print(f"{arguments.experts} experts")
     print(f"moments, whitening and patches {told[0]:.0f} s, a step of {recipe.batch} patches and its check", end=" ")
     print(f"{(told[-1] - told[0]) / max(1, len(told) - 1):.1f} s")
     print(f"peak memory {after:.1f} GB, of which {before:.1f} GB before training; goal {GOAL_GB:.0f} GB:", end=" ")
