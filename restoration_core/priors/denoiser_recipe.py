@@ -61,6 +61,8 @@ class DenoiserRecipe(PriorRecipe):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("levels", "held_out_levels", "scales"):  # 1 and 1.0 are the same recipe, and have one key
+            object.__setattr__(self, name, tuple(float(value) for value in getattr(self, name)))
         faults: list[str] = []
         if self.pictures != SAMPLES and not self.pictures.startswith("sha256:"):
             faults.append(f"pictures: {SAMPLES!r} or 'sha256:...' is needed, but got {self.pictures!r}")

@@ -149,7 +149,8 @@ def train_denoiser(
         The prior in float32 at the level the recipe says.
 
     Raises:
-        InputError: too few or too small maps, values that are all the same, or a loss that diverged.
+        InputError: too few or too small maps, values that are all the same, a loss that diverged, or a network that
+            denoises no better than doing nothing.
 
     Source: Vincent 2011, eq. 13 (denoising score matching); Song & Ermon 2019 (the weight ``sigma^2`` of a level).
     """
@@ -171,6 +172,11 @@ def train_denoiser(
             break
         training.advance()
     losses = tuple(training.losses)
+    if training.best_loss >= losses[0][1]:
+        raise InputError(
+            f"learning_rate: after {training.step} steps with {recipe.learning_rate} held-out maps are not denoised at"
+            " all; valid: a smaller one, more iterations, or higher noise levels"
+        )
     report = TrainingReport(training.step, losses, training.best_loss, training.time_s, 0, training.stopped)
     return Trained(training.prior(), recipe, report)
 

@@ -46,6 +46,7 @@ def test_json_gives_the_recipe_again_and_every_field_counts() -> None:
     recipe = DenoiserRecipe(noise=0.1, scales=(1.0, 0.5), maps=MAPS)
     again = DenoiserRecipe.from_mapping(json.loads(recipe.to_json()))
     assert again == recipe
+    assert DenoiserRecipe.from_mapping({"scales": [1, 0.5]}).key == DenoiserRecipe(scales=(1.0, 0.5)).key
     assert again.key == recipe.key != DenoiserRecipe(noise=0.1, scales=(1.0, 0.5)).key
 
 

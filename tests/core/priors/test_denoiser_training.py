@@ -113,7 +113,8 @@ def test_same_seed_same_prior_and_another_seed_another() -> None:
 def test_levels_on_maps_count_in_their_standard_deviation() -> None:
     pixels = gaussian(12, 4, 16, 50.0, mean=-200.0)
     source = Source(pixels.maps(range(12)), MAPS)
-    trained = train_denoiser(dataclasses.replace(SMALL, maps=MAPS, iterations=20), source)
+    recipe = dataclasses.replace(SMALL, maps=MAPS, iterations=30, levels=(0.5, 2.0), held_out_levels=(1.0,))
+    trained = train_denoiser(recipe, source)
     prior = trained.prior
     assert isinstance(prior, Denoiser)
     assert prior.unit == pytest.approx(50, rel=0.05)
@@ -126,9 +127,9 @@ def test_levels_on_maps_count_in_their_standard_deviation() -> None:
 
 
 def test_a_file_whose_tensors_are_not_the_recipes_is_refused() -> None:
-    trained = train_denoiser(dataclasses.replace(SMALL, iterations=1), smooth(3))
+    trained = train_denoiser(dataclasses.replace(SMALL, iterations=20), smooth(3))
     for wrong in ({"depth": 6}, {"width": 13}):
-        other = dataclasses.replace(trained, recipe=dataclasses.replace(SMALL, iterations=1, **wrong))  # type: ignore[arg-type]
+        other = dataclasses.replace(trained, recipe=dataclasses.replace(SMALL, iterations=20, **wrong))  # type: ignore[arg-type]
         with pytest.raises(InputError, match="4 layers of width 12 where its recipe says"):
             from_blob(to_blob(other))
 
@@ -205,9 +206,14 @@ def test_maps_smaller_than_a_crop_are_shown_whole_in_blocks() -> None:
         (smooth(1), {}, "pictures: at least 2 are needed, one of them held out, but got 1"),
         (Source([torch.ones(3, 24, 24)] * 3), {}, "their standard deviation is 0"),
         (gaussian(3, 2, 1, 1.0), {}, "at least 2 x 2 values are needed, but got .1, 1."),
+        (
+            smooth(4),
+            {"learning_rate": 1e-12, "iterations": 3},
+            "after 3 steps with 1e-12 held-out maps are not denoised",
+        ),
         (smooth(4), {"learning_rate": 1e30}, r"learning_rate: the loss diverged at step \d+ with 1e\+30"),
     ],
-    ids=["one picture", "constant", "too small", "diverged"],
+    ids=["one picture", "constant", "too small", "nothing learned", "diverged"],
 )
 def test_what_cannot_be_learned_from_is_refused(source: Source, fields: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
