@@ -6,8 +6,8 @@ edge, then quarter decades about the best), one batch of photographs x weights; 
 its neighbours gives the top. Judged by the mean over the photographs of PSNR, which decides, and of SSIM. Goal: over
 all cells, the standard deviation of log10 of the best calibrated weight <= 0.35 and <= half of that of raw weights.
 
-Two rules for the noise level of the curvatures stand side by side: `local`, which `restoration prior calibrate` uses,
-and `rmse`, the whole error of reconstructions from features alone.
+Three rules stand side by side: `balance`, that of `restoration prior calibrate`, and the ratio of the curvatures alone,
+at its noise level s and at the whole error r of reconstructions from features alone.
 
 Every cell is kept as a line of JSON when it is done, with the curvatures along white, pink and jitter noise and along
 real errors, so that rules can be compared without reconstructing again; a run that was cut off goes on. The table is

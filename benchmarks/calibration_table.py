@@ -9,7 +9,7 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,46 +83,51 @@ def jackknife(cell: dict[str, Any], metric: str) -> float:
     return math.sqrt((count - 1) / count * sum((place - middle) ** 2 for place in left_out))
 
 
+def curvatures(cell: dict[str, Any], level: float) -> float:
+    """Return the ratio of the curvatures of features and prior along white noise of this level."""
+    return at(cell["features"]["white"], level) / at(cell["own"]["white"], level)
+
+
+# By the error r of reconstructions from features alone and the local error s: `balance` is that of `prior calibrate`.
+RULES: dict[str, Callable[[dict[str, Any], float, float], float]] = {
+    "balance": lambda cell, error, level: curvatures(cell, level) * (error / level) ** 2,
+    "curvature s": lambda cell, error, level: curvatures(cell, level),
+    "curvature r": lambda cell, error, level: curvatures(cell, error),
+}
+
+
 def print_table(records: Sequence[dict[str, Any]]) -> bool:
     """Print best weights in raw and calibrated units for each metric; return whether PSNR reaches the goal."""
     cells = [record for record in records if "prior" in record]
     local = {layer_key(record): record["local"] for record in records if "local" in record}
-    rules = {"local": lambda cell: local.get(layer_key(cell), math.nan), "rmse": lambda cell: cell["level"]}
     passed = False
     for metric in METRICS:
-        print(f"\nlog10 of the best weight by mean {metric}, +- its standard error over the photographs")
-        print(
-            f"{'network':15}{'layer':13}{'prior':19}{'gain':>8}{'raw':>8}{'+-':>6}{'s local':>9}{'s rmse':>8}", end=""
-        )
-        print(f"{'cal. local':>12}{'cal. rmse':>11}")
-        found: dict[str, list[float]] = {"raw": [], **{rule: [] for rule in rules}}
+        print(f"\nlog10 of the best weight by mean {metric}, +- its standard error over the photographs; in units of")
+        print(f"{'network':15}{'layer':13}{'prior':19}{'r':>6}{'s':>7}{'gain':>8}{'raw':>8}{'+-':>6}", end="")
+        print("".join(f"{rule:>12}" for rule in RULES))
+        found: dict[str, list[float]] = {"raw": [], **{rule: [] for rule in RULES}}
         for cell in cells:
             points = dict(zip(cell["log10_weights"], map(statistics.fmean, cell[metric]), strict=True))
             place, value = top(points)
-            levels = {rule: level(cell) for rule, level in rules.items()}
-            units = {
-                rule: at(cell["features"]["white"], level) / at(cell["own"]["white"], level)
-                for rule, level in levels.items()
-            }
+            error, level = cell["level"], local.get(layer_key(cell), math.nan)
             found["raw"].append(place)
-            for rule, unit in units.items():
-                found[rule].append(place - math.log10(unit))
+            for rule, unit in RULES.items():
+                found[rule].append(place - math.log10(unit(cell, error, level)))
             gain = value - statistics.fmean(cell["without"][metric])
             print(
-                f"{cell['network']:15}{cell['layer']:13}{cell['prior']:19}{gain:8.3f}{place:8.2f}"
-                f"{jackknife(cell, metric):6.2f}{levels['local']:9.3f}{levels['rmse']:8.3f}"
-                f"{found['local'][-1]:12.2f}{found['rmse'][-1]:11.2f}"
+                f"{cell['network']:15}{cell['layer']:13}{cell['prior']:19}{error:6.3f}{level:7.3f}{gain:8.3f}{place:8.2f}"
+                f"{jackknife(cell, metric):6.2f}" + "".join(f"{found[rule][-1]:12.2f}" for rule in RULES)
             )
         for network in (None, *dict.fromkeys(cell["network"] for cell in cells)):
             chosen = [i for i, cell in enumerate(cells) if network in (None, cell["network"])]
             if len(chosen) < 2:
                 continue
             spread = {rule: statistics.stdev([values[i] for i in chosen]) for rule, values in found.items()}
-            middle = statistics.fmean(found["local"][i] for i in chosen)
-            reached = spread["local"] <= min(GOAL_DECADES, GOAL_SHARE * spread["raw"])
+            reached = spread["balance"] <= min(GOAL_DECADES, GOAL_SHARE * spread["raw"])
             print(
-                f"{network or 'all'}, {len(chosen)} cells, standard deviation in decades: raw {spread['raw']:.2f},"
-                f" calibrated {spread['local']:.2f} (local, mean {middle:.2f}), {spread['rmse']:.2f} (rmse);"
+                f"{network or 'all'}, {len(chosen)} cells, standard deviation in decades: "
+                + ", ".join(f"{rule} {value:.2f}" for rule, value in spread.items())
+                + f"; mean in units of balance {statistics.fmean(found['balance'][i] for i in chosen):.2f};"
                 f" goal <= {GOAL_DECADES} and <= half of raw: {'reached' if reached else 'MISSED'}"
             )
             passed |= network is None and metric == METRICS[0] and reached

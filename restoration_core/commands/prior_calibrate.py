@@ -67,9 +67,9 @@ def calibrate(
     """Measure what a weight in calibrated units is for each PRIOR at a layer, unless the library has it already.
 
     PRIOR is total_variation:2, alpha_norm:6, isotropic_range:6, logistic:8, student_t:8, or the name or key of a prior
-    in the library. raw weight = calibrated weight * kappa(features) / kappa(prior), both curvatures along noise of size
-    s, the error between neighbouring pixels that reconstructions with total variation have (--level local), or the
-    whole error of reconstructions from the features alone (--level rmse).
+    in the library. raw weight = calibrated weight * kappa(features) r^2 / (kappa(prior) s^2): curvatures along noise of
+    size s; r is the error of reconstructions from the features alone, s (--level local) the error that neighbouring
+    pixels differ by in reconstructions with total variation, or (--level rmse) r itself.
     """
     from restoration_core.networks import open_network
     from restoration_core.priors.calibration_library import CalibrationLibrary
@@ -204,6 +204,7 @@ def _print_table(found: Sequence[Calibration]) -> None:
     table = make_table(
         "prior",
         "on",
+        "r",
         "s",
         "kappa features",
         "kappa prior",
@@ -217,7 +218,8 @@ def _print_table(found: Sequence[Calibration]) -> None:
         kappas = [_at(curve.at, calibration.level) for curve in (calibration.features, calibration.prior)]
         spreads = [_spread(calibration.energies.get(kind)) for kind in ("natural", "noisy", "noise")]
         raw = "-" if unit is None else f"{unit:.3g}"
-        table.add_row(calibration.prior_name, on, f"{calibration.level:.3f}", *kappas, raw, *spreads)
+        errors = (f"{calibration.error:.3f}", f"{calibration.level:.3f}")
+        table.add_row(calibration.prior_name, on, *errors, *kappas, raw, *spreads)
     print_table(table)
 
 

@@ -81,13 +81,16 @@ class Spread:
 class Calibration:
     """How strongly a prior and the feature loss of a layer pull back noisy pictures, and how their values spread.
 
-    The rule: ``raw weight = weight * kappa_features(s) / kappa_prior(s)``, with s the error that reconstructions from
-    this layer have, as neighbouring pixels differ in it (:func:`measure_level`). A calibrated weight of 1 pulls noise
-    of that size back as hard as the feature loss does.
+    The rule: ``raw weight = weight * kappa_features(s) r^2 / (kappa_prior(s) s^2)``, with r the error of
+    reconstructions from the features alone and s the error that neighbouring pixels differ by in reconstructions with
+    total variation, which is what a prior over neighbourhoods meets. A calibrated weight of 1 gives a prior at its
+    typical error the energy that the feature loss has at its own: curvatures compare the two energies, and r/s tells
+    how much more the features leave open. With s = r it is the ratio of the curvatures alone.
 
     Attributes:
         recipe: all that decides the numbers.
         level: s, held within the recipe's levels.
+        error: r, RMSE in RGB in [0, 1].
         features: curvature of the normalised feature loss, per pixel value of the picture.
         prior: curvature of the prior, pulled back to the picture where it acts on a map.
         energies: spread over pictures by kind (:data:`KINDS`) of the prior's energy; empty when it has none.
@@ -97,6 +100,7 @@ class Calibration:
 
     recipe: CalibrationRecipe
     level: float
+    error: float
     features: Curve
     prior: Curve
     energies: Mapping[str, Spread]
@@ -109,11 +113,11 @@ class Calibration:
         return self.recipe.key
 
     def raw_weight(self, weight: float, level: float | None = None) -> float:
-        """Return the raw weight of a calibrated one: ``weight * kappa_features(s) / kappa_prior(s)``.
+        """Return the raw weight of a calibrated one by the rule.
 
         Args:
             weight: calibrated, >= 0.
-            level: s, e.g. that of a later stage; by default the calibration's own.
+            level: of the curvatures, e.g. that of a later stage; by default the calibration's own. r/s stays.
 
         Raises:
             InputError: a level that was not measured, or at which a curvature is not positive.
@@ -136,7 +140,7 @@ class Calibration:
                 raise InputError(
                     f"calibration of {self.prior_name} at {self.recipe.match_layer}, {name}: {error}"
                 ) from error
-        return kappas[0] / kappas[1]
+        return kappas[0] / kappas[1] * (self.error / self.level) ** 2
 
     def to_json(self) -> str:
         """Return it as JSON, which :meth:`from_json` reads without loss."""
@@ -164,6 +168,7 @@ class Calibration:
             found = cls(
                 recipe=recipe,
                 level=float(fields["level"]),
+                error=float(fields["error"]),
                 features=_curve(fields["features"], recipe.levels),
                 prior=_curve(fields["prior"], recipe.levels),
                 energies=_spreads(fields["energies"]),

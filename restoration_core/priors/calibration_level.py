@@ -1,4 +1,4 @@
-"""The noise level at which priors are weighed against features: how far reconstructions from a layer stray."""
+"""How far reconstructions from a layer stray: the whole error, and what neighbouring pixels differ by."""
 
 from __future__ import annotations
 
@@ -19,27 +19,23 @@ from restoration_core.seeds import derive_seed
 _DECAY = ((0.0, 1.0), (0.6, 0.3), (0.85, 0.1))
 
 
-def measure_level(
+def reconstructions(
     classifier: Classifier, layer: str, originals: Tensor, tv_weight: float, run: ErrorRun, seed: int
-) -> float:
-    """Return the error s of reconstructions of some photographs.
-
-    ``run.level == "rmse"``: the root mean squared error of reconstructions from the features alone.
-    ``run.level == "local"``: :func:`local_rmse` of reconstructions with total variation (beta 2). Most of the error of
-    a good reconstruction is smooth, and priors over neighbourhoods respond to the rest of it.
+) -> Tensor:
+    """Return reconstructions of some photographs, ``(B, 3, H, W)``, RGB in [0, 1].
 
     Args:
         classifier: the network.
         layer: matched layer.
         originals: ``(B, 3, H, W)``, RGB in [0, 1], on the network's device.
-        tv_weight: raw weight of total variation; not used by ``rmse``.
+        tv_weight: raw weight of total variation (beta 2); 0 for the features alone.
         run: settings of the optimiser.
         seed: of the first noise.
 
     Raises:
-        InputError: a reconstruction that did not stay finite.
+        InputError: one that did not stay finite.
     """
-    terms = (Term("total_variation", TotalVariation(2.0), tv_weight),) if run.level == "local" else ()
+    terms = (Term("total_variation", TotalVariation(2.0), tv_weight),) if tv_weight > 0 else ()
     problems = [
         Problem(
             (FeatureMatch(layer, feature_targets(classifier, picture, [layer])[layer]),),
@@ -55,10 +51,12 @@ def measure_level(
     results = solve(classifier, problems, size, dtype=classifier.dtype, device=classifier.device, record_every=every)
     if any(result.status is Status.NON_FINITE for result in results):
         raise InputError(f"error_run.learning_rate: {run.learning_rate} diverged at {layer}; valid: a smaller one")
-    restored = torch.stack([result.image for result in results]).to(originals)
-    if run.level == "rmse":
-        return math.sqrt(float(image_mse(restored, originals).mean()))
-    return local_rmse(restored, originals)
+    return torch.stack([result.image for result in results]).to(originals)
+
+
+def rmse(images: Tensor, originals: Tensor) -> float:
+    """Return the root mean squared error over all pictures ``(B, C, H, W)``."""
+    return math.sqrt(float(image_mse(images, originals).mean()))
 
 
 def local_rmse(images: Tensor, originals: Tensor) -> float:

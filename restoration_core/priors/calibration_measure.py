@@ -23,7 +23,7 @@ from restoration_core.priors.calibration_curvature import (
     feature_gradient,
     prior_gradient,
 )
-from restoration_core.priors.calibration_level import measure_level
+from restoration_core.priors.calibration_level import local_rmse, reconstructions, rmse
 from restoration_core.priors.calibration_recipe import LEVELS, CalibrationRecipe, ErrorRun
 from restoration_core.priors.controls import noise_matched
 from restoration_core.priors.prior import Prior
@@ -160,24 +160,37 @@ class Calibrator:
             if prior.has_energy:
                 maps = (self._map(part, recipe.prior_layer) for part in parts)
                 energies[kind] = Spread.of([value for map_ in maps for value in moved.energy(map_).tolist()])
-        return Calibration(recipe, level, features, curve, energies, norms, name or prior_key)
+        return Calibration(recipe, level, self.error, features, curve, energies, norms, name or prior_key)
 
     @cached_property
-    def level(self) -> float:
-        """The error of reconstructions from the layer (:func:`measure_level`), held within the levels.
+    def error(self) -> float:
+        """RMSE of reconstructions from the features alone.
 
         Raises:
             InputError: a reconstruction that did not stay finite.
         """
-        run = self._error_run
-        weight = 0.0
-        if run.level == "local":
+        self._tell(f"error of reconstructions from {self._layer} alone")
+        return rmse(self._restored(0.0), self._pictures[: self._error_run.photographs])
+
+    @cached_property
+    def level(self) -> float:
+        """The noise level that the error run asks for, held within the levels.
+
+        Raises:
+            InputError: a reconstruction that did not stay finite.
+        """
+        start = self._error_run.start_level
+        level = self.error
+        if self._error_run.level == "local":
             pull = self._curve(lambda rows: TotalVariation(2.0).gradient)  # the same at every level
-            weight = self._features.at(run.start_level) / pull.at(run.start_level)
-        originals = self._pictures[: run.photographs]
-        self._tell(f"error of {len(originals)} reconstructions from {self._layer}")
-        level = measure_level(self._classifier, self._layer, originals, weight, run, self._seed)
+            self._tell(f"error of reconstructions from {self._layer} with total variation")
+            restored = self._restored(self._features.at(start) / pull.at(start))
+            level = local_rmse(restored, self._pictures[: len(restored)])
         return min(max(level, self._levels[0]), self._levels[-1])
+
+    def _restored(self, tv_weight: float) -> Tensor:
+        originals = self._pictures[: self._error_run.photographs]
+        return reconstructions(self._classifier, self._layer, originals, tv_weight, self._error_run, self._seed)
 
     @cached_property
     def _features(self) -> Curve:

@@ -40,9 +40,9 @@ class ErrorRun:
     Adam from noise; the learning rate falls to 0.3 of itself after 60 % of the steps and to 0.1 after 85 %.
 
     Attributes:
-        level: ``local``: the error as neighbouring pixels differ in it, of reconstructions with total variation at a
-            calibrated weight of 1; ``rmse``: the whole error of reconstructions from the features alone.
-        start_level: noise level at which that weight of total variation is taken, within the levels.
+        level: ``local``: the error that neighbouring pixels differ by in reconstructions with total variation;
+            ``rmse``: the whole error of reconstructions from the features alone.
+        start_level: noise level, within the levels, at which that total variation pulls as hard as the features.
         photographs: how many, the first of the calibration's.
         iterations: steps.
         learning_rate: of Adam at the start, in units of the [0, 1] pixel scale.

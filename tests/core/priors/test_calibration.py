@@ -23,6 +23,7 @@ def calibration(prior: tuple[float, ...] = (8.0, 2.0, 1.0, 0.5)) -> Calibration:
     return Calibration(
         recipe,
         0.1,
+        0.3,
         Curve(LEVELS, (0.1, 0.3, 0.2, 0.1)),
         Curve(LEVELS, prior),
         {"natural": spread, "noisy": spread, "noise": spread},
@@ -51,10 +52,10 @@ def test_beside_a_curvature_that_is_not_positive_there_is_no_value() -> None:
             curve.at(level)
 
 
-def test_a_raw_weight_is_the_ratio_of_the_curvatures() -> None:
+def test_a_raw_weight_balances_the_energies_of_the_typical_errors() -> None:
     found = calibration()
-    assert found.raw_weight(1.0) == pytest.approx(0.2 / 1.0)
-    assert found.raw_weight(3.0, 0.05) == pytest.approx(3 * 0.3 / 2.0)
+    assert found.raw_weight(1.0) == pytest.approx(0.2 * 0.3**2 / (1.0 * 0.1**2))
+    assert found.raw_weight(3.0, 0.05) == pytest.approx(3 * 0.3 / 2.0 * (0.3 / 0.1) ** 2)
     assert found.raw_weight(0.0) == 0
     for level in (None, 0.01, 0.2):
         assert found.calibrated_weight(found.raw_weight(0.7, level), level) == pytest.approx(0.7)

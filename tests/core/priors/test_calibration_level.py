@@ -8,7 +8,7 @@ from torch import nn
 
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
-from restoration_core.priors.calibration_level import decaying, local_rmse, measure_level
+from restoration_core.priors.calibration_level import decaying, local_rmse, reconstructions, rmse
 from restoration_core.priors.calibration_recipe import ErrorRun
 
 
@@ -24,6 +24,12 @@ def test_all_pairs_of_neighbours_count_alike() -> None:
     error[0, 0, 0, 0] = 1.0
     # Of 3 pairs down and 4 across, two differ by 1.
     assert local_rmse(error, torch.zeros(1, 1, 2, 3)) == pytest.approx((2 / 7 / 2) ** 0.5)
+
+
+def test_the_whole_error_counts_every_value_alike() -> None:
+    x = torch.zeros(2, 3, 4, 4)
+    x[0] = 0.3
+    assert rmse(x, torch.zeros_like(x)) == pytest.approx(0.3 / 2**0.5)
 
 
 def test_one_pixel_has_no_neighbours_and_no_error() -> None:
@@ -46,4 +52,4 @@ def test_a_reconstruction_that_does_not_stay_finite_is_refused() -> None:
     originals = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     run = ErrorRun(level="rmse", iterations=5, learning_rate=3.0)
     with pytest.raises(InputError, match=r"error_run\.learning_rate: 3\.0 diverged at root; valid: a smaller one"):
-        measure_level(classifier, "root", originals, 0.0, run, 0)
+        reconstructions(classifier, "root", originals, 0.0, run, 0)
