@@ -90,7 +90,7 @@ class Calibration:
     Attributes:
         recipe: all that decides the numbers.
         level: s, held within the recipe's levels.
-        error: r, RMSE in RGB in [0, 1].
+        error: r, RMSE in RGB in [0, 1], at least the recipe's lowest level.
         features: curvature of the normalised feature loss, per pixel value of the picture.
         prior: curvature of the prior, pulled back to the picture where it acts on a map.
         energies: spread over pictures by kind (:data:`KINDS`) of the prior's energy; empty when it has none.

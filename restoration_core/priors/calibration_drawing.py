@@ -24,8 +24,8 @@ def draw_calibration(calibration: Calibration) -> Image.Image:
     """Return a picture of three panels: spreads of energy and of gradient norm, and the curvatures.
 
     A spread shows the quantiles 5 % to 95 % (line), 25 % to 75 % (box) and the median (tick). The prior's curvature is
-    drawn at a calibrated weight of 1, so that it meets the features' at the noise level of the calibration; where it
-    is not positive it is left out.
+    scaled so that it meets the features' at the noise level of the calibration (dashed); where one is not positive it
+    is left out.
 
     Args:
         calibration: with or without energies.
@@ -39,7 +39,7 @@ def draw_calibration(calibration: Calibration) -> Image.Image:
     where = "the picture" if recipe.prior_layer is None else recipe.prior_layer
     pen.text((24, 20), f"{calibration.prior_name} on {where}", size=18)
     about = f"matched at {recipe.match_layer} (weights {recipe.weights_id}), {recipe.size} px"
-    pen.text((24, 46), f"{about}, noise of s = {calibration.level:.3g}", colour=_FAINT)
+    pen.text((24, 46), f"{about}, errors r = {calibration.error:.3g}, s = {calibration.level:.3g}", colour=_FAINT)
     _draw_spreads(pen, (96, 104, 388, 330), "energy", calibration.energies, "this prior has no energy")
     _draw_spreads(pen, (492, 104, 784, 330), "norm of the gradient by the picture", calibration.gradient_norms, "")
     _draw_curves(pen, (888, 104, 1226, 330), calibration)
@@ -146,9 +146,10 @@ def _draw_curves(pen: _Pen, box: Box, calibration: Calibration) -> None:
     left, top, right, bottom = box
     pen.text((left, top - 20), "curvature along noise")
     try:
-        unit, label = calibration.unit(), "prior, calibrated 1"
+        unit = calibration.features.at(calibration.level) / calibration.prior.at(calibration.level)
+        label = f"prior x {unit:.3g}"
     except InputError:  # no weight can be had at this level; the curve may still be worth seeing
-        unit, label = 1.0, "prior, raw 1"
+        unit, label = 1.0, "prior"
     curves = {
         "features": (calibration.features, 1.0, "features"),
         "prior": (calibration.prior, unit, label),

@@ -164,13 +164,14 @@ class Calibrator:
 
     @cached_property
     def error(self) -> float:
-        """RMSE of reconstructions from the features alone.
+        """RMSE of reconstructions from the features alone, at least the lowest level.
 
         Raises:
             InputError: a reconstruction that did not stay finite.
         """
         self._tell(f"error of reconstructions from {self._layer} alone")
-        return rmse(self._restored(0.0), self._pictures[: self._error_run.photographs])
+        error = rmse(self._restored(0.0), self._pictures[: self._error_run.photographs])
+        return max(error, self._levels[0])
 
     @cached_property
     def level(self) -> float:
