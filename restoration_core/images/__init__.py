@@ -1,14 +1,27 @@
 """Pictures in and out: loading, samples, PNG and hashes, difference views. numpy and Pillow only."""
 
-from restoration_core.images.differences import SCALE, absolute_difference, signed_difference
+from restoration_core.images.animation import ANIMATIONS, animate
+from restoration_core.images.contact_sheet import Cell, contact_sheets
+from restoration_core.images.differences import (
+    SCALE,
+    SPREAD_SCALE,
+    absolute_difference,
+    signed_difference,
+    spread_view,
+)
 from restoration_core.images.encode import decode_png, encode_png, pixel_sha256, thumbnail, to_uint8
 from restoration_core.images.load import MAX_PIXELS, expand_images, folder_pictures, load_image, open_picture
 from restoration_core.images.samples import sample_names, sample_path
 
 __all__ = [
+    "ANIMATIONS",
     "MAX_PIXELS",
     "SCALE",
+    "SPREAD_SCALE",
+    "Cell",
     "absolute_difference",
+    "animate",
+    "contact_sheets",
     "decode_png",
     "encode_png",
     "expand_images",
@@ -19,6 +32,7 @@ __all__ = [
     "sample_names",
     "sample_path",
     "signed_difference",
+    "spread_view",
     "thumbnail",
     "to_uint8",
 ]

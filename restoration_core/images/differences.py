@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCALE = 0.5
+SPREAD_SCALE = 0.25
+"""Standard deviation over restarts shown as white; uniform noise over all of [0, 1] has 0.29."""
 
 Floats = NDArray[np.floating[Any]]
 
@@ -44,6 +46,22 @@ def absolute_difference(original: Floats, reconstruction: Floats, scale: float |
     """
     error = _error(original, reconstruction)
     return np.clip(np.abs(error) / _scale(error, scale), 0, 1).astype(np.float32)
+
+
+def spread_view(spread: Floats, scale: float = SPREAD_SCALE) -> NDArray[np.float32]:
+    """Return a map of standard deviations as a grey picture, ``spread / scale`` clipped to [0, 1].
+
+    Args:
+        spread: ``(H, W)``, standard deviation over restarts at each pixel, RGB in [0, 1].
+        scale: deviation shown as white, > 0.
+
+    Returns:
+        ``(3, H, W)``, in [0, 1]: black where all restarts agree.
+    """
+    if spread.ndim != 2:
+        raise ValueError(f"spread must be (H, W), but got {spread.shape}")
+    grey = np.clip(spread.astype(np.float64) / _scale(spread, scale), 0, 1).astype(np.float32)
+    return np.repeat(grey[None], 3, axis=0)
 
 
 def _error(original: Floats, reconstruction: Floats) -> NDArray[np.float64]:

@@ -14,9 +14,12 @@ from restoration_core.reconstruction.problem import (
 from restoration_core.reconstruction.restarts import (
     GapToTruth,
     Restarts,
+    compare_with_truth,
     gap_to_truth,
+    gather_restarts,
     picture_losses,
     solve_restarts,
+    started_at,
 )
 from restoration_core.reconstruction.solver import BatchSolver, Current
 from restoration_core.reconstruction.solving import solve
@@ -34,9 +37,12 @@ __all__ = [
     "Schedule",
     "Status",
     "Term",
+    "compare_with_truth",
     "gap_to_truth",
+    "gather_restarts",
     "keep_freed_memory",
     "picture_losses",
     "solve",
     "solve_restarts",
+    "started_at",
 ]

@@ -82,6 +82,30 @@ def solve_restarts(
         raise InputError("problem.initial is given, so restarts would start alike; valid: None, or one seed")
     rows = [replace(problem, seed=seed) for seed in seeds]
     results = solve(network, rows, size, dtype=dtype, device=device, record_every=record_every, progress=progress)
+    return gather_restarts(network, problem, seeds, results, dtype=dtype, device=device)
+
+
+def gather_restarts(
+    network: FeatureNetwork,
+    problem: Problem,
+    seeds: Sequence[int],
+    results: Sequence[Result],
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Restarts:
+    """Return what several runs of one problem show together, however they were batched.
+
+    Args:
+        network: that the results were computed with.
+        problem: that was solved; its own seed is not used.
+        seeds: of the runs.
+        results: one per seed.
+        dtype, device: as in :func:`solve`, for the losses of the mean picture.
+
+    Raises:
+        InputError: none of the runs stayed finite.
+    """
     finite = [result for result in results if result.status is not Status.NON_FINITE]
     if not finite:
         raise InputError(f"problem: no restart stayed finite; {Status.NON_FINITE.value}")
@@ -120,8 +144,18 @@ def gap_to_truth(
     Raises:
         InputErrors: one line per fault of the problem.
     """
-    given = replace(problem, initial=truth, snapshots=())
+    given = started_at(problem, truth)
     (reference,) = solve(network, [given], truth.shape[-1], dtype=dtype, device=device, record_every=problem.iterations)
+    return compare_with_truth(reference, results)
+
+
+def started_at(problem: Problem, truth: Tensor) -> Problem:
+    """Return the problem whose run starts at the truth, to be compared with by :func:`compare_with_truth`."""
+    return replace(problem, initial=truth, snapshots=())
+
+
+def compare_with_truth(reference: Result, results: Sequence[Result]) -> GapToTruth:
+    """Return how far ``results`` ended above ``reference``, the run of :func:`started_at`."""
     floor = _judged(reference)
     return GapToTruth(reference, tuple(_ratio(_judged(result), floor) for result in results))
 
