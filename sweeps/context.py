@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,12 +11,11 @@ from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
-from restoration_core.priors.prior import Prior
+from restoration_core.priors import Trained
 from restoration_core.reconstruction import Problem, keep_freed_memory
+from sweeps.prior_reference import PriorReference
 from sweeps.problems import build_problems
 from sweeps.spec_models import SweepSpec
-
-PriorKey = tuple[str, int]
 
 
 @dataclass
@@ -27,7 +26,7 @@ class PackContext:
         spec: the sweep.
         classifier: on the CPU until :meth:`on` moves it.
         images: originals by name, ``(3, S, S)``, RGB in [0, 1].
-        priors: trained patch priors by (expert, patch size).
+        priors: trained priors by what parameters call them.
         device: where packs compute.
         threads: of PyTorch's own, per process.
     """
@@ -35,7 +34,7 @@ class PackContext:
     spec: SweepSpec
     classifier: Classifier
     images: Mapping[str, Tensor]
-    priors: Mapping[PriorKey, Prior] = field(default_factory=dict)
+    priors: Mapping[PriorReference, Trained] = field(default_factory=dict)
     device: str = "cpu"
     threads: int = 1
     _features: dict[str, Tensor] = field(default_factory=dict, repr=False)
@@ -46,19 +45,19 @@ class PackContext:
         if device == "cpu":
             keep_freed_memory()
         dtype = torch.float32
-        priors = {key: prior.to(device, dtype) for key, prior in self.priors.items()}
+        priors = {key: replace(item, prior=item.prior.to(device, dtype)) for key, item in self.priors.items()}
         return PackContext(self.spec, self.classifier.to(device, dtype), self.images, priors, device, self.threads)
 
-    def prior(self, expert: str, patch_size: int) -> Prior:
+    def prior(self, reference: PriorReference) -> Trained:
         """Return a trained prior.
 
         Raises:
             InputError: it was not trained before the sweep.
         """
-        found = self.priors.get((expert, patch_size))
+        found = self.priors.get(reference)
         if found is None:
-            have = ", ".join(f"{name} {size}" for name, size in sorted(self.priors)) or "none"
-            raise InputError(f"no trained prior for {expert} patches of {patch_size} pixels; there are: {have}")
+            have = ", ".join(sorted(map(str, self.priors))) or "none"
+            raise InputError(f"no trained prior {reference}; there are: {have}")
         return found
 
     def features(self, layers: Iterable[str]) -> Mapping[str, Tensor]:

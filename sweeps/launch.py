@@ -95,7 +95,7 @@ def start(
     images = load(spec.images, spec.image_size)
     validation = load(spec.validate_on, spec.image_size)
     with open_writer(store_url) as writer:
-        priors, prior_keys = train_missing(spec, writer, notice)
+        priors, prior_keys = train_missing(spec, classifier, writer, notice)
         sweep_id = writer.create_sweep(
             NewSweep(
                 name=spec.name,

@@ -14,7 +14,7 @@ from sweeps.context import PackContext
 from sweeps.measuring import Measuring, mean_over_images
 from sweeps.messages import Acknowledgement, Assignment, CurveRecord, Exchange, PictureRecord, Report, TrialRecord
 from sweeps.pictures import encode
-from sweeps.problems import raw_parameters
+from sweeps.raw_parameters import raw_parameters
 
 STEPS_BETWEEN_LOOKS = 100
 """Iterations after which a pack looks whether it should stop."""

@@ -14,21 +14,20 @@ from typing import Any
 import torch
 
 from restoration_core.networks import Classifier, open_network
-from restoration_core.priors.experts import EXPERTS
-from restoration_core.priors.patch_experts import PatchExperts
-from restoration_core.priors.prior import Prior
-from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.reconstruction import BatchSolver, Problem, keep_freed_memory
 from sweeps import verdict
 from sweeps.devices import device_here, gpus_here
-from sweeps.problems import build_problems, compute_targets, priors_needed
+from sweeps.distributions import middle
+from sweeps.prior_needs import priors_needed
+from sweeps.prior_reference import PriorReference
+from sweeps.problems import build_problems, compute_targets
 from sweeps.sizing import Sizing, planned_trials, size_packs, usable_cores
-from sweeps.space import SearchSpace, middle
-from sweeps.spec_models import SweepSpec
+from sweeps.space import SearchSpace
+from sweeps.spec_models import BUNDLED_NETWORK, SweepSpec
+from sweeps.stand_ins import StandIns
 
 MEASURE_S = 1.0
 LEAST_STEPS, MOST_STEPS = 3, 20
-EXPERTS_IN_BANK = 512
 
 # Bytes in the store, by SQLite's dbstat over 12 sweeps with 82 trials, indices included: its empty tables; a trial's
 # row and its outbox entry; one metric of one picture; one recorded loss as JSON text; a curve without its losses.
@@ -100,7 +99,14 @@ def plan(spec: SweepSpec, measured: bool = True) -> Plan:
     device = device_here(spec)
     gpus = gpus_here() if device == "cuda" else 0
     sizing = size_packs(spec, usable_cores(), gpus)
-    found = _measure(spec, sizing, device) if measured else _Measured(math.nan, math.nan, 3.0 * spec.image_size**2)
+    classifier = _open_network(spec)
+    stand_ins, needed = StandIns(classifier), priors_needed(spec, classifier)
+    prior_bytes = sum(4 * stand_ins.floats(reference) for reference in needed)
+    found = (
+        _measure(spec, sizing, device, classifier)
+        if measured
+        else _Measured(math.nan, math.nan, 3.0 * spec.image_size**2)
+    )
     trials = planned_trials(spec)
     rows = trials * len(spec.images)
     steps = _iterations_a_row(spec)
@@ -108,7 +114,7 @@ def plan(spec: SweepSpec, measured: bool = True) -> Plan:
     verdict_rows = (1 + len(spec.baselines)) * verdict.SEEDS * len(spec.validate_on)
     row_step_s = found.step_s / batch_rows
     seconds = steps * (rows / sizing.actors + verdict_rows) * row_step_s
-    notes = _notes(spec, seconds, measured, gpus)
+    notes = _notes(spec, seconds, measured, gpus, needed, stand_ins)
     return Plan(
         name=spec.name,
         trials=trials,
@@ -123,12 +129,14 @@ def plan(spec: SweepSpec, measured: bool = True) -> Plan:
         step_s=found.step_s,
         seconds=seconds,
         memory_mb=found.memory_mb * sizing.actors + _DRIVER_MB,
-        disk_mb=_disk_bytes(spec, trials, steps, found.picture_bytes) / 1e6,
+        disk_mb=_disk_bytes(spec, trials, steps, found.picture_bytes, prior_bytes) / 1e6,
         notes=tuple(notes),
     )
 
 
-def _notes(spec: SweepSpec, seconds: float, measured: bool, gpus: int) -> list[str]:
+def _notes(
+    spec: SweepSpec, seconds: float, measured: bool, gpus: int, needed: list[PriorReference], stand_ins: StandIns
+) -> list[str]:
     notes = [
         "time is without start-up (Ray takes some 10 s) and without other load on this machine",
         "disk is the store's; MLflow's copies of curves and final pictures come on top",
@@ -139,10 +147,17 @@ def _notes(spec: SweepSpec, seconds: float, measured: bool, gpus: int) -> list[s
         notes.append("the spec asks for GPUs and this machine has none: measured on the CPU")
     if spec.budget.hours is not None and seconds / 3600 > spec.budget.hours:
         notes.append(f"budget.hours = {spec.budget.hours:g} ends the search before all its trials have run")
-    missing = [f"{expert} {size} x {size}" for expert, size in priors_needed(spec) if not _kept(expert, size)]
+    missing = [str(reference) for reference in needed if stand_ins.kept(reference) is None]
     if missing:
         notes.append(f"priors to be trained first, not in the time: {', '.join(missing)}")
     return notes
+
+
+def _open_network(spec: SweepSpec) -> Classifier:
+    """Return the network with its own weights where they are at hand, else with random ones: nothing is downloaded."""
+    bundled = spec.network.name == BUNDLED_NETWORK and spec.network.weights == "bundled"
+    weights = "bundled" if bundled else "factory" if spec.network.is_own_module else "random"
+    return open_network(spec.network.name, weights, spec.network.seed, **spec.network.options)
 
 
 def _iterations_a_row(spec: SweepSpec) -> float:
@@ -150,7 +165,7 @@ def _iterations_a_row(spec: SweepSpec) -> float:
     return float(spec.budget.iterations if parameter is None else middle(parameter))
 
 
-def _disk_bytes(spec: SweepSpec, trials: int, steps: float, picture_bytes: float) -> float:
+def _disk_bytes(spec: SweepSpec, trials: int, steps: float, picture_bytes: float, prior_bytes: int) -> float:
     pictures, names = len(spec.images), 2 + sum(name.endswith(".weight") for name in spec.parameters)
     points = math.ceil(steps / spec.save.curves_every) + 1
     a_picture = names * (_CURVE_BYTES + points * _CURVE_POINT_BYTES) + _METRICS_A_PICTURE * _METRIC_BYTES
@@ -158,11 +173,10 @@ def _disk_bytes(spec: SweepSpec, trials: int, steps: float, picture_bytes: float
     records = math.log(trials) + 0.58 if trials > 1 else 1.0
     kept_trials = {"all": float(trials), "best": min(records, trials), "none": 0.0}[spec.save.images]
     kept = kept_trials * pictures * (1 + len(spec.save.steps)) + pictures + len(spec.validate_on)
-    priors = sum(4 * EXPERTS_IN_BANK * (3 * size**2 + 2) for _, size in priors_needed(spec))
-    return _EMPTY_BYTES + priors + trials * (_TRIAL_BYTES + pictures * a_picture) + kept * picture_bytes
+    return _EMPTY_BYTES + prior_bytes + trials * (_TRIAL_BYTES + pictures * a_picture) + kept * picture_bytes
 
 
-def _measure(spec: SweepSpec, sizing: Sizing, device: str) -> _Measured:
+def _measure(spec: SweepSpec, sizing: Sizing, device: str, classifier: Classifier) -> _Measured:
     """Run a few steps of a pack of random configurations."""
     from sweeps.pictures import encode
 
@@ -171,8 +185,7 @@ def _measure(spec: SweepSpec, sizing: Sizing, device: str) -> _Measured:
     if device == "cpu":
         keep_freed_memory()  # as the packs do
     try:
-        weights = "factory" if spec.network.is_own_module else "random"
-        classifier = open_network(spec.network.name, weights, **spec.network.options).to(device, torch.float32)
+        classifier = classifier.to(device, torch.float32)
         problems = _pack_of_problems(spec, sizing.width, classifier)
         solver: BatchSolver[int] = BatchSolver(
             classifier, spec.image_size, device=device, record_every=spec.save.curves_every
@@ -211,7 +224,7 @@ def _pack_of_problems(spec: SweepSpec, width: int, classifier: Classifier) -> li
     space = SearchSpace.from_spec(spec)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.method.seed))
-    lookup = _Priors()
+    lookup = StandIns(classifier)
     problems: list[Problem] = []
     for number in range(width):
         parameters = space.suggest(study.ask())
@@ -219,32 +232,6 @@ def _pack_of_problems(spec: SweepSpec, width: int, classifier: Classifier) -> li
         lasting = parameters | {"iterations": max(spec.budget.iterations, MOST_STEPS + 3)}
         problems += build_problems(spec, lasting, classifier, images, number, lookup, targets)
     return problems
-
-
-class _Priors:
-    """Kept priors, or random ones of the same shape: for the time of a step, the numbers do not matter."""
-
-    def __init__(self) -> None:
-        self._found: dict[tuple[str, int], Prior] = {}
-
-    def __call__(self, expert: str, patch_size: int) -> Prior:
-        key = (expert, patch_size)
-        if key not in self._found:
-            kept = _kept(expert, patch_size)
-            self._found[key] = PriorLibrary().load(kept) if kept else _random_prior(expert, patch_size)
-        return self._found[key]
-
-
-def _kept(expert: str, patch_size: int) -> str | None:
-    entries = PriorLibrary().find(expert, patch_size)
-    return entries[0].key if entries else None
-
-
-def _random_prior(expert: str, patch_size: int) -> PatchExperts:
-    generator = torch.Generator().manual_seed(0)
-    filters = torch.randn(EXPERTS_IN_BANK, 3, patch_size, patch_size, generator=generator)
-    ones = torch.ones(EXPERTS_IN_BANK)
-    return PatchExperts(filters, ones, torch.zeros(EXPERTS_IN_BANK), EXPERTS[expert])
 
 
 def _finish(device: str) -> None:

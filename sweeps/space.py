@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Protocol
 
 from optuna.distributions import (
@@ -20,7 +19,10 @@ from optuna.distributions import (
 )
 
 from restoration_core.errors import InputError
-from sweeps.parameters import ENABLED, PRESET, Parameter, group_of
+from sweeps.baselines import Baseline, baseline_parameters
+from sweeps.distributions import count_values, distribution, grid_values
+from sweeps.known_parameters import ENABLED, group_of
+from sweeps.parameters import Parameter
 from sweeps.spec_models import SweepSpec
 
 MAX_GRID = 1_000_000
@@ -34,14 +36,6 @@ class Suggests(Protocol):
     def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int: ...
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float: ...
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """A trial that every sweep of a spec contains, with its flat parameters; they may lie outside of the space."""
-
-    name: str
-    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,8 @@ class SearchSpace:
         parameters = {name: spec.parameters[name] for name in ordered}
         distributions = {name: distribution(item) for name, item in parameters.items() if not item.fixed}
         baselines = tuple(
-            Baseline(item.name, _baseline_parameters(item.name, item.parameters, parameters)) for item in spec.baselines
+            Baseline(item.name, baseline_parameters(item.name, item.parameters, parameters, spec.units))
+            for item in spec.baselines
         )
         return cls(parameters, distributions, baselines)
 
@@ -133,7 +128,7 @@ class SearchSpace:
         for values in itertools.product(*(_choices(self.distributions[name]) for name in switches)):
             state = dict(zip(switches, values, strict=True))
             rest = (item for name, item in self.distributions.items() if name not in state and _active(name, state))
-            total += math.prod(_count(item) for item in rest)
+            total += math.prod(count_values(item) for item in rest)
         return total
 
     def encode(self) -> dict[str, str]:
@@ -144,88 +139,6 @@ class SearchSpace:
     def decode(encoded: Mapping[str, str]) -> dict[str, BaseDistribution]:
         """Return the distributions that :meth:`encode` wrote."""
         return {name: json_to_distribution(text) for name, text in encoded.items()}
-
-
-def distribution(parameter: Parameter) -> BaseDistribution:
-    """Return the Optuna distribution of a searched parameter.
-
-    The upper end of a stepped distribution is lowered to the last value that the steps reach.
-    """
-    if parameter.values is not None:
-        return CategoricalDistribution(parameter.values)
-    assert parameter.min is not None
-    assert parameter.max is not None
-    kind = str(parameter.distribution)
-    if kind.startswith("int_"):
-        step = int(parameter.step or 1)
-        low, high = int(parameter.min), int(parameter.max)
-        return IntDistribution(low, low + (high - low) // step * step, log="log" in kind, step=step)
-    low_float, high_float = float(parameter.min), float(parameter.max)
-    if parameter.step is None:
-        return FloatDistribution(low_float, high_float, log="log" in kind)
-    step_exact = Decimal(str(parameter.step))
-    steps = (Decimal(str(high_float)) - Decimal(str(low_float))) // step_exact
-    return FloatDistribution(low_float, float(Decimal(str(low_float)) + steps * step_exact), step=float(parameter.step))
-
-
-def grid_values(name: str, parameter: Parameter) -> list[Any]:
-    """Return a searched parameter's values on the grid; see :meth:`SearchSpace.axes`."""
-    item = distribution(parameter)
-    if isinstance(item, CategoricalDistribution):
-        return list(item.choices)
-    assert isinstance(item, IntDistribution | FloatDistribution)
-    if parameter.grid is not None:
-        return _spread(item, parameter.grid)
-    if isinstance(item, IntDistribution) and not item.log:
-        return list(range(item.low, item.high + 1, item.step))
-    if isinstance(item, FloatDistribution) and item.step is not None:
-        return [min(item.low + index * item.step, item.high) for index in range(int(_count(item)))]
-    raise InputError(
-        f"{name}: the grid sampler cannot walk {parameter.distribution}; "
-        "valid: values: [...], a step, or grid: n points"
-    )
-
-
-def middle(parameter: Parameter) -> Any:
-    """Return a parameter's value for a trial that does not search it: fixed, the first value, or the middle.
-
-    The middle of a log distribution is the geometric mean of its ends.
-    """
-    if parameter.fixed:
-        return parameter.value
-    item = distribution(parameter)
-    if isinstance(item, CategoricalDistribution):
-        return item.choices[0]
-    assert isinstance(item, IntDistribution | FloatDistribution)
-    centre = math.sqrt(item.low * item.high) if item.log else (item.low + item.high) / 2
-    if item.step is not None and not item.log:
-        centre = item.low + round((centre - item.low) / item.step) * item.step
-    return round(centre) if isinstance(item, IntDistribution) else float(centre)
-
-
-def _baseline_parameters(
-    name: str, given: Mapping[str, Any] | None, parameters: Mapping[str, Parameter]
-) -> dict[str, Any]:
-    """Return a baseline's flat parameters: the sweep's optimiser with other priors.
-
-    Optimiser settings are those of the spec, searched ones at the middle of their range, so that the comparison is one
-    of priors. ``none`` switches every prior off; ``mv2016`` takes priors, bound and jitter from the preset, all three
-    being regularisers there; a user's own baseline has the priors that it names, and what it leaves open of them is as
-    in the spec.
-    """
-    settings = {key: middle(item) for key, item in parameters.items() if group_of(key) is None}
-    if name == "mv2016" and given is None:
-        return {PRESET: name} | {key: value for key, value in settings.items() if key not in {"bound", "jitter"}}
-    wanted = {group_of(key) for key in given or {}}
-    chosen: dict[str, Any] = {}
-    for group in dict.fromkeys(group for key in parameters if (group := group_of(key)) is not None):
-        own = {key: middle(item) for key, item in parameters.items() if group_of(key) == group}
-        switch = f"{group}.{ENABLED}"
-        if group in wanted:
-            chosen |= own | ({switch: True} if switch in parameters else {})
-        else:
-            chosen |= {switch: False} if switch in parameters else own | {f"{group}.weight": 0.0}
-    return chosen | settings | dict(given or {})
 
 
 def _ask(trial: Suggests, name: str, item: BaseDistribution) -> Any:
@@ -253,29 +166,3 @@ def _contains(item: BaseDistribution, value: Any) -> bool:
 def _choices(item: BaseDistribution) -> Iterator[Any]:
     assert isinstance(item, CategoricalDistribution)
     return iter(item.choices)
-
-
-def _count(item: BaseDistribution) -> float:
-    if isinstance(item, CategoricalDistribution):
-        return len(item.choices)
-    assert isinstance(item, IntDistribution | FloatDistribution)
-    if item.low == item.high:
-        return 1
-    if item.step is None:
-        return math.inf
-    return round((item.high - item.low) / item.step) + 1
-
-
-def _spread(item: IntDistribution | FloatDistribution, points: int) -> list[Any]:
-    """Return ``points`` values from low to high, evenly spaced in the scale of the distribution."""
-    fractions = [0.5] if points == 1 else [index / (points - 1) for index in range(points)]
-    if item.log:
-        values = [item.low * (item.high / item.low) ** fraction for fraction in fractions]
-    else:
-        values = [item.low + (item.high - item.low) * fraction for fraction in fractions]
-    if item.step is not None and not item.log:
-        values = [item.low + round((value - item.low) / item.step) * item.step for value in values]
-    clipped = [min(max(value, item.low), item.high) for value in values]
-    if isinstance(item, IntDistribution):
-        return sorted({round(value) for value in clipped})
-    return list(dict.fromkeys(float(value) for value in clipped))

@@ -10,7 +10,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from restoration_core.errors import InputError, InputErrors, unknown
 from sweeps import spec_check
-from sweeps.parameters import Fault, Parameter, flatten
+from sweeps.flatten import Fault, flatten
+from sweeps.parameters import Parameter
 from sweeps.spec_models import (
     BaselineSpec,
     BudgetSpec,
@@ -105,7 +106,7 @@ def _read(document: Document, default_name: str, check: bool) -> SweepSpec:
         from sweeps.spec_world import look_at_the_world  # imports torch, which a look at the text alone can spare
 
         sections, found = look_at_the_world(sections)
-        faults.extend(found)
+        faults.extend((_written_at(path, origin), message) for path, message in found)
     lines = [*document.faults, *(f"{document.where(path)}: {message}" for path, message in faults)]
     if lines:
         raise InputErrors(sorted(dict.fromkeys(lines), key=lambda line: _line_number(line, document.source)))

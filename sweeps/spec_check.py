@@ -6,14 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from restoration_core.errors import unknown
-from sweeps.parameters import (
-    PARAMETERS,
-    Fault,
-    Parameter,
-    group_of,
-    parameter_faults,
-    unknown_parameter,
-)
+from sweeps.flatten import Fault
+from sweeps.known_parameters import group_of, known_parameter, unknown_parameter
+from sweeps.parameters import Parameter, parameter_faults
+from sweeps.prior_rules import prior_rules
 from sweeps.spec_models import BASELINES, BudgetSpec, MetricSpec, SaveSpec
 
 Sections = Mapping[str, Any]
@@ -44,12 +40,17 @@ def _metric_rules(metrics: list[MetricSpec]) -> Iterator[Fault]:
 
 
 def _parameter_rules(parameters: Mapping[str, Parameter], given: frozenset[str]) -> Iterator[Fault]:
+    faulty = set()
     for name, parameter in parameters.items():
         for message in parameter_faults(name, parameter):
+            faulty.add(name)
             yield ("parameters", name), message
         group = group_of(name)
         if group is not None and f"{group}.weight" not in given:
             yield ("parameters", name), f"{name} has no effect without {group}.weight; valid: give {group}.weight too"
+    sound = {name: parameter for name, parameter in parameters.items() if name not in faulty}
+    for name, message in prior_rules(sound, given):
+        yield ("parameters", name), message
 
 
 def _budget_rules(sections: Sections) -> Iterator[Fault]:
@@ -86,10 +87,11 @@ def _baseline_rules(sections: Sections) -> Iterator[Fault]:
             yield where, f"baseline {baseline.name!r} has its own parameters; valid: another name for yours"
         for name, value in (baseline.parameters or {}).items():
             inside = (*where, "parameters", name)
-            if name not in PARAMETERS:
+            if known_parameter(name) is None:
                 yield inside, unknown_parameter(name)
-            elif fault := PARAMETERS[name].fault(value):
-                yield inside, f"{name} {fault}"
+                continue
+            for message in parameter_faults(name, Parameter(value=value)):
+                yield inside, message
 
 
 def _grid_rules(sections: Sections) -> Iterator[Fault]:
@@ -114,10 +116,6 @@ def _size_rules(sections: Sections) -> Iterator[Fault]:
         yield ("parameters", "learning_rate_end"), "learning_rate_end needs learning_rate; valid: give both"
     if size is None:
         return
-    patch = parameters.get("priors.image.patch_size")
-    largest = max((value for value in patch.extremes() if isinstance(value, int)), default=0) if patch else 0
-    if largest > size:
-        yield ("parameters", "priors.image.patch_size"), f"patches of {largest} px do not fit image_size {size}"
     stages = parameters.get("coarse_to_fine")
     for stage in stages.value if stages is not None and isinstance(stages.value, list) else []:
         if len(stage) == 2 and stage[1] > size:

@@ -12,9 +12,11 @@ from sweeps.parameters import Parameter, Scalar
 
 SAMPLERS = ("tpe", "random", "grid", "nsga2")
 GOALS = ("minimize", "maximize")
-BASELINES = ("none", "mv2016")
+PRESET_BASELINES = ("best", "mv2015", "mv2016", "mv2016-adam", "thesis-fig9", "thesis-fig10")
+BASELINES = ("none", *PRESET_BASELINES)
 SAVE_IMAGES = ("best", "all", "none")
-UNITS = ("raw", "calibrated")
+CALIBRATED = "calibrated"
+UNITS = ("raw", CALIBRATED)
 BUNDLED_NETWORK = "cifar_alexnet"
 
 MAX_TRIALS = 1_000_000
@@ -180,10 +182,10 @@ class SaveSpec(_Section):
 
 
 class BaselineSpec(_Section):
-    """A trial enqueued first: ``none``, ``mv2016``, or a name of one's own with its flat ``parameters``."""
+    """A trial enqueued first: ``none``, a preset, or a name of one's own with its flat ``parameters``."""
 
     name: str
-    parameters: dict[str, Scalar] | None = None
+    parameters: dict[str, Scalar | list[list[int | float]]] | None = None
 
 
 class ResourcesSpec(_Section):

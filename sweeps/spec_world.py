@@ -13,7 +13,8 @@ from typing import Any
 
 from restoration_core.errors import InputError, InputErrors, unknown
 from restoration_core.networks import Classifier
-from sweeps.parameters import Fault
+from sweeps.flatten import Fault
+from sweeps.prior_places import place_in_baselines, place_priors
 from sweeps.spec_models import BUNDLED_NETWORK, MatchSpec, MetricSpec, NetworkSpec, SaveSpec
 from sweeps.yaml_loader import YamlPath
 
@@ -33,6 +34,10 @@ def look_at_the_world(sections: Mapping[str, Any]) -> tuple[dict[str, Any], list
     classifier = _network(known["network"], faults) if "network" in known else None
     if "match" in known and classifier is not None:
         known["match"] = _match(known["match"], classifier, known.get("image_size"), faults)
+    if "parameters" in known and classifier is not None:
+        known["parameters"] = place_priors(known, classifier, faults)
+    if "baselines" in known and classifier is not None:
+        known["baselines"] = place_in_baselines(known, classifier, faults)
     if "metric" in known:
         known["metric"] = [
             _metric(index, metric, classifier, known.get("image_size"), faults)

@@ -70,7 +70,7 @@ def stored_context(store_url: str, writer: Writer, view: SweepView, split: str =
             f"{spec.network.weights!r} are {classifier.weights_id}; provide the same weights"
         )
     images = stored_pictures(store_url, view, split)
-    priors = stored_priors(writer, view.versions.get("priors", {}))
+    priors = stored_priors(spec, classifier, writer, view.versions.get("priors", {}))
     return PackContext(spec, classifier, images, priors, threads=spec.resources.threads)
 
 

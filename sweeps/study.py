@@ -16,7 +16,8 @@ from optuna.trial import create_trial
 
 from restoration_core.errors import unknown
 from restoration_core.seeds import derive_seed
-from sweeps.space import Baseline, SearchSpace
+from sweeps.baselines import Baseline
+from sweeps.space import SearchSpace
 from sweeps.spec_models import SAMPLERS
 from sweeps.store.models import TrialState
 from sweeps.store.records import StoredTrial

@@ -1,43 +1,77 @@
-"""The patch priors a sweep needs: trained once before it starts, kept in the store, built again from there."""
+"""The trained priors a sweep needs: trained once before it starts, kept in the store, built again from there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from restoration_core.errors import InputError
+from restoration_core.networks import Classifier
+from restoration_core.priors import PriorLibrary, PriorRecipe, Trained
 from restoration_core.priors.blobs import from_blob
-from restoration_core.priors.prior import Prior
-from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.priors.recipe import default_recipe
-from sweeps.context import PriorKey
-from sweeps.problems import priors_needed
+from sweeps.prior_needs import priors_needed
+from sweeps.prior_recipes import recipe_of, training_maps
+from sweeps.prior_reference import PriorReference
 from sweeps.spec_models import SweepSpec
 from sweeps.store.writer import Writer
 
 Notice = Callable[[str], None]
+Priors = Mapping[PriorReference, Trained]
 
 
-def train_missing(spec: SweepSpec, writer: Writer, notice: Notice) -> tuple[dict[PriorKey, Prior], dict[str, str]]:
+def train_missing(
+    spec: SweepSpec, classifier: Classifier, writer: Writer, notice: Notice
+) -> tuple[dict[PriorReference, Trained], dict[str, str]]:
     """Return the sweep's priors, trained where the library has none, and keep them in the store.
 
     Args:
+        spec: of the sweep.
+        classifier: whose maps priors on maps learn from.
+        writer: of the store.
         notice: called with a line now and then while a prior is trained.
 
     Returns:
-        priors by (expert, patch size); their keys in the store by ``expert-size``, which go into the sweep's row.
+        priors by reference; their keys in the store by the references' names, which go into the sweep's row.
+
+    Raises:
+        InputError: a prior that cannot be trained, or a named one that is not there or learned elsewhere.
     """
     library = PriorLibrary()
     priors, keys = {}, {}
-    for expert, size in priors_needed(spec):
-        recipe = default_recipe(expert, size)
-        told = _Told(f"training the {expert} prior for {size} x {size} patches, once", notice)
-        priors[expert, size] = library.get(recipe, progress=told)
-        keys[f"{expert}-{size}"] = recipe.key
+    recipes = [(reference, recipe_of(reference, classifier, library)) for reference in priors_needed(spec, classifier)]
+    for reference, recipe in recipes:
+        told = _Told(f"training the {_in_words(reference, recipe)}, once", notice)
+        library.get(recipe, training_maps(recipe, classifier), progress=told)
+        blob = library.blob(recipe.key)
+        priors[reference] = from_blob(blob, f"prior {recipe.key} of the library")
+        keys[str(reference)] = recipe.key
         if writer.get_prior(recipe.key) is None:
             entry = library.entry(recipe.key)
-            description = {"name": entry.name, "description": entry.description, "expert": expert, "patch_size": size}
-            writer.put_prior(recipe.key, "patch_experts", description, library.blob(recipe.key))
+            writer.put_prior(recipe.key, recipe.family, _description(reference, entry.name, entry.description), blob)
     return priors, keys
+
+
+def stored_priors(
+    spec: SweepSpec, classifier: Classifier, writer: Writer, keys: Mapping[str, str]
+) -> dict[PriorReference, Trained]:
+    """Return a sweep's priors from the store.
+
+    Args:
+        spec, classifier: of the sweep.
+        writer: of the store.
+        keys: as :func:`train_missing` returned them.
+
+    Raises:
+        InputError: the store has lost one.
+    """
+    priors = {}
+    for reference in priors_needed(spec, classifier):
+        key = keys.get(str(reference), "")
+        blob = writer.get_prior(key)
+        if blob is None:
+            raise InputError(f"the store no longer has the prior {reference} (key {key}); run the sweep anew")
+        priors[reference] = from_blob(blob, f"prior {key} of the store")
+    return priors
 
 
 class _Told:
@@ -54,20 +88,18 @@ class _Told:
             self._notice(f"{self._what}: {step / steps:.0%}, held-out loss {loss:.4g}")
 
 
-def stored_priors(writer: Writer, keys: Mapping[str, str]) -> dict[PriorKey, Prior]:
-    """Return a sweep's priors from the store.
+def _in_words(reference: PriorReference, recipe: PriorRecipe) -> str:
+    if reference.patch_size is None:
+        return f"{reference.expert} prior{_place(reference)} ({recipe.title})"
+    size = f"{reference.patch_size} x {reference.patch_size}"
+    bank = "" if reference.bank == "full" else f" {reference.bank}"
+    return f"{reference.expert} prior for {size}{bank} patches{_place(reference)}"
 
-    Args:
-        keys: as :func:`train_missing` returned them.
 
-    Raises:
-        InputError: the store has lost one.
-    """
-    priors = {}
-    for name, key in keys.items():
-        blob = writer.get_prior(key)
-        if blob is None:
-            raise InputError(f"the store no longer has the prior {name} (key {key}); run the sweep anew")
-        expert, _, size = name.rpartition("-")
-        priors[expert, int(size)] = from_blob(blob, f"prior {key} of the store").prior
-    return priors
+def _place(reference: PriorReference) -> str:
+    return "" if reference.layer is None else f" on {reference.layer}"
+
+
+def _description(reference: PriorReference, name: str, sentence: str) -> dict[str, Any]:
+    plain = {"expert": reference.expert, "patch_size": reference.patch_size, "layer": reference.layer}
+    return {"name": name, "description": sentence} | {key: value for key, value in plain.items() if value}

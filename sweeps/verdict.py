@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from restoration_core.reconstruction import BatchSolver, Result
 from restoration_core.seeds import derive_seed
+from sweeps.bootstrap import bootstrap_interval
 from sweeps.context import PackContext
 from sweeps.devices import device_here
 from sweeps.measuring import Measuring
@@ -22,7 +23,6 @@ from sweeps.store.reader import open_reader
 from sweeps.stored_sweep import VALIDATION, stored_pictures, view_sweep
 
 SEEDS = 3
-RESAMPLES = 10_000
 ENOUGH_PICTURES = 10
 METRICS = {"psnr": ("dB", 1.0), "ssim": ("SSIM", 1.0), "image_mse": ("MSE", -1.0)}
 """Unit, and +1 where more is better."""
@@ -176,14 +176,6 @@ def compare(winner: Scores, rival: Scores, pictures: Sequence[str], seed: int) -
             },
         }
     return found
-
-
-def bootstrap_interval(differences: NDArray[np.float64], seed: int) -> tuple[float, float]:
-    """Return the 95 % percentile bootstrap interval of the mean, resampling pictures."""
-    generator = np.random.default_rng(seed)
-    draws = generator.integers(0, len(differences), size=(RESAMPLES, len(differences)))
-    low, high = np.quantile(differences[draws].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def in_words(baseline: str, found: Mapping[str, Mapping[str, Any]]) -> str:

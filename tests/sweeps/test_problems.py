@@ -7,11 +7,15 @@ import torch
 
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import mv2016
+from restoration_core.priors import Recipe, Trained, TrainingReport
 from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.reconstruction import solve
 from restoration_core.seeds import derive_seed
-from sweeps.problems import build_problems, priors_needed, raw_parameters
+from sweeps.prior_needs import priors_needed
+from sweeps.prior_reference import PriorReference
+from sweeps.problems import build_problems
+from sweeps.raw_parameters import raw_parameters
 from sweeps.spec import parse_spec
 from sweeps.spec_models import SweepSpec
 
@@ -42,10 +46,12 @@ def spec() -> SweepSpec:
 IMAGES = [(name, torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(n))) for n, name in enumerate("ab")]
 
 
-def prior(expert: str, patch_size: int) -> PatchExperts:
-    generator = torch.Generator().manual_seed(patch_size)
-    filters = torch.randn(4, 3, patch_size, patch_size, generator=generator)
-    return PatchExperts(filters, torch.ones(4), torch.zeros(4), EXPERTS[expert])
+def prior(reference: PriorReference) -> Trained:
+    size = reference.patch_size or 3
+    generator = torch.Generator().manual_seed(size)
+    filters = torch.randn(4, 3, size, size, generator=generator)
+    experts = PatchExperts(filters, torch.ones(4), torch.zeros(4), EXPERTS[reference.expert])
+    return Trained(experts, Recipe(reference.expert, size, 4), TrainingReport(0, (), 0.0, 0.0, 0))
 
 
 def test_one_problem_a_picture_with_seeds_of_their_own(spec: SweepSpec, classifier: Classifier) -> None:
@@ -66,7 +72,7 @@ def test_a_switched_off_prior_and_a_weight_of_zero_are_no_terms(spec: SweepSpec,
 
 
 def test_rows_with_the_same_strided_prior_share_one_object(spec: SweepSpec, classifier: Classifier) -> None:
-    kept = prior("logistic", 5)
+    kept = prior(PriorReference(None, "logistic", 5))
     parameters = {
         "priors.image.enabled": True,
         "priors.image.expert": "logistic",
@@ -124,7 +130,7 @@ def test_problems_are_accepted_and_solved_by_the_core(spec: SweepSpec, classifie
     assert {"total_variation", "alpha_norm", "range", "priors.image"} <= set(results[0].losses)
 
 
-def test_priors_that_any_trial_may_ask_for_are_listed(spec: SweepSpec) -> None:
-    assert priors_needed(spec) == [("logistic", 5), ("logistic", 8)]
+def test_priors_that_any_trial_may_ask_for_are_listed(spec: SweepSpec, classifier: Classifier) -> None:
+    assert priors_needed(spec, classifier) == [PriorReference(None, "logistic", size) for size in (5, 8)]
     without = parse_spec(SPEC.replace("  priors.image:", "  #"), check=False)
-    assert priors_needed(without) == []
+    assert priors_needed(without, classifier) == []

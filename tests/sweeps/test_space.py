@@ -11,8 +11,9 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from restoration_core.errors import InputError
+from sweeps.distributions import distribution, grid_values, middle
 from sweeps.parameters import Parameter
-from sweeps.space import SearchSpace, distribution, grid_values, middle
+from sweeps.space import SearchSpace
 from sweeps.spec import parse_spec
 
 HEAD = "images: [a.png]\nmatch: conv3/relu\n"

@@ -75,7 +75,7 @@ def test_the_file_names_a_sweep_that_has_no_name(tmp_path: Path) -> None:
         ("min: 1e-3", "min: -1", 12, ["log_uniform needs min > 0", "got -1"]),
         ("log_uniform", "log_unifrm", 12, ["unknown distribution 'log_unifrm'", "did you mean 'log_uniform'"]),
         ("total_variation.weight", "total_variation.wieght", 12, ["did you mean 'total_variation.weight'"]),
-        ("total_variation.weight", "priors.conv2/relu", 12, ["feature-map priors come with a later version"]),
+        ("total_variation.weight", "priors.conv2/relu", 12, ["priors.conv2/relu must be a group"]),
         ("learning_rate: 0.05", "learning_rate: -1", 13, ["learning_rate must be > 0", "-1"]),
         ("learning_rate: 0.05", "learning_rate: fast", 13, ["learning_rate must be a number", "'fast'"]),
         ("learning_rate: 0.05", "total_variation.weight: 3", 13, ["duplicate key", "first given on line 12"]),
