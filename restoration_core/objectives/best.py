@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from restoration_core.networks.classifier import Classifier
 from restoration_core.objectives.preset import Preset
+from restoration_core.objectives.units import GREY_LEVELS
 from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.reconstruction.problem import Schedule, Term
 
@@ -19,7 +22,7 @@ SHALLOW_FIELD = 16
 
 RATE = 0.08
 _RATES = ((0.0, 1.0), (0.7, 0.5), (0.8, 0.25), (0.88, 0.1), (0.95, 0.03))
-_STAGES = ((0.0, 4), (0.15, 2), (0.35, 1))
+_STAGES = ((0.0, 16), (0.08, 8), (0.16, 4), (0.26, 2), (0.42, 1))
 _BETAS = (0.9, 0.9)
 
 
@@ -39,12 +42,18 @@ def variation_weight(classifier: Classifier, layer: str) -> float:
     return min(REFERENCE_WEIGHT * (classifier.receptive_field(layer) / REFERENCE_FIELD) ** GROWTH, LARGEST_WEIGHT)
 
 
-def best(classifier: Classifier, layer: str) -> Preset:
-    """Return our settings for a layer: total variation (beta 2) alone, without bound or jitter.
+def colour_ball(classifier: Classifier) -> float:
+    """Return the radius of the smallest ball around the network's mean colour that holds all of RGB, 0..255 units."""
+    return GREY_LEVELS * math.hypot(*(max(mean, 1 - mean) for mean in classifier.mean))
 
-    The pre-image is sought at a quarter of the size, then at half, then at full size; Adam forgets both moments alike
-    within about ten steps, and its rate falls to 3 % at the end, so that the objective is near its minimum.
-    200 steps up to receptive fields of 16 pixels, 300 beyond.
+
+def best(classifier: Classifier, layer: str) -> Preset:
+    """Return our settings for a layer: total variation (beta 2) alone, no jitter, a bound that no picture meets.
+
+    The pre-image is sought at a sixteenth of the size first, where whole areas cannot settle in a wrong colour one by
+    one, then at an eighth, a quarter, half and full size. Adam forgets both moments alike within about ten steps, and
+    its rate falls to 3 % at the end, so that the objective is near its minimum. 200 steps for receptive fields below
+    16 pixels, 300 beyond. Pictures must be at least 16 x 16.
 
     Raises:
         InputError: for an unknown layer.
@@ -55,6 +64,7 @@ def best(classifier: Classifier, layer: str) -> Preset:
         terms=(Term("total_variation", TotalVariation(2.0), variation_weight(classifier, layer)),),
         iterations=iterations,
         learning_rate=Schedule(tuple((round(share * iterations), RATE * factor) for share, factor in _RATES)),
+        bound=colour_ball(classifier),
         betas=_BETAS,
         coarse_to_fine=tuple((round(share * iterations), factor) for share, factor in _STAGES),
     )

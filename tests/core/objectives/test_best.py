@@ -49,8 +49,15 @@ def test_every_layer_gets_one_image_prior_and_rates_and_sizes_that_come_to_rest(
         assert rates == sorted(rates, reverse=True)
         assert rates[-1] < 0.05 * rates[0]
         starts, factors = zip(*preset.coarse_to_fine, strict=True)
-        assert factors == (4, 2, 1)
+        assert factors == (16, 8, 4, 2, 1)
         assert starts[-1] < preset.learning_rate.pieces[1][0] < preset.iterations
+
+
+def test_the_bound_lets_every_colour_through() -> None:
+    outline = _outline("squeezenet1_0")
+    corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3).double()
+    norms = 255 * (corners - torch.tensor(outline.mean, dtype=torch.float64)).norm(dim=1)
+    assert best(outline, "features.4").bound == pytest.approx(float(norms.max()))
 
 
 def test_every_layer_of_the_bundled_network_makes_a_valid_problem() -> None:
