@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sweeps.bootstrap import bootstrap_interval
 from sweeps.launch import start
 from sweeps.store import open_reader
-from sweeps.verdict import METRICS, Contestant, bootstrap_interval, compare, in_words, search_in_words
+from sweeps.verdict import METRICS, Contestant, compare, in_words, search_in_words
 from tests.sweeps.sweeps_in_store import make_spec, store
 
 AHEAD = "the winner beats mv2016"

@@ -1,0 +1,88 @@
+"""The cells of an experiment, one arm at one depth, each a sweep of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from restoration_core.errors import InputErrors
+from restoration_core.seeds import derive_seed
+from sweeps.distributions import middle
+from sweeps.experiment.models import WITH_MAPS, ExperimentSpec
+from sweeps.parameters import Parameter
+from sweeps.spec import parse_spec
+from sweeps.spec_models import SweepSpec
+
+MIDDLE = "middle"
+"""The trial that every sweep of an experiment begins with: the middle of every range."""
+TRIALS_AT_A_TIME = 2
+"""In flight in a sweep: the sampler learns from few trials and must see most of them."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm at one depth."""
+
+    depth: str
+    arm: str
+
+    def sweep_name(self, experiment: str) -> str:
+        """Return the name of its sweep in the store."""
+        arm = self.arm.removesuffix(WITH_MAPS)
+        return f"{experiment}.{self.depth}.{arm}" + (".maps" if arm != self.arm else "")
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.depth}.{self.arm}"
+
+
+def cells(spec: ExperimentSpec) -> list[Cell]:
+    """Return all cells, one depth after the other, so that what is cut off still has whole depths."""
+    return [Cell(depth, arm) for depth in spec.depths for arm in spec.arm_names]
+
+
+def sweep_of(spec: ExperimentSpec, cell: Cell, check: bool = True) -> SweepSpec:
+    """Return the sweep that searches a cell.
+
+    Args:
+        spec: of the experiment; its pictures expanded.
+        cell: of it.
+        check: also look at pictures, layers and metrics.
+
+    Raises:
+        InputErrors: every fault, one line each.
+    """
+    source = f"arm {cell.arm} at {cell.depth}"
+    sections: dict[str, Any] = {
+        "name": cell.sweep_name(spec.name),
+        "network": spec.network,
+        "images": spec.search_images,
+        "image_size": spec.image_size,
+        "match": {"layer": spec.depths[cell.depth]},
+        "metric": spec.metric,
+        # Drawn apart for each depth, alike for all arms: what they share, they search at the same random points.
+        "method": {"sampler": "tpe", "trials": spec.trials - 1, "seed": derive_seed(spec.seed, cell.depth) % 2**31},
+        "budget": {"iterations": spec.iterations},
+        "save": {"images": "best", "curves_every": max(1, spec.iterations // 10)},
+        "resources": {"pack": TRIALS_AT_A_TIME, "actors": 1, "threads": 1},
+        "parameters": spec.parameters_of(cell.arm, cell.depth),
+    }
+    bare = _parsed(sections, source, check=False)
+    sections["baselines"] = [{"name": MIDDLE, "parameters": _middles(bare.parameters)}]
+    return _parsed(sections, source, check)
+
+
+def _middles(parameters: dict[str, Parameter]) -> dict[str, Any]:
+    return {name: middle(parameter) for name, parameter in parameters.items() if not parameter.fixed}
+
+
+def _parsed(sections: dict[str, Any], source: str, check: bool) -> SweepSpec:
+    try:
+        return parse_spec(json.dumps(sections, indent=1), source, check)
+    except InputErrors as error:
+        # Lines of the text made here say nothing to the author of the experiment.
+        raise InputErrors(
+            [re.sub(rf"^{re.escape(source)}:\d+: ", f"{source}: ", line) for line in error.lines]
+        ) from error
