@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,9 @@ import click
 from restoration_core.errors import InputError
 
 if TYPE_CHECKING:
+    from restoration_core.commands.named_priors import NamedPrior
     from restoration_core.networks import Classifier
     from restoration_core.priors.calibration import Calibration, Spread
-    from restoration_core.priors.prior import Prior
-    from restoration_core.priors.prior_library import PriorLibrary
 
 # torch is imported inside the command, so that `--help` answers at once.
 
@@ -66,11 +64,13 @@ def calibrate(
 ) -> None:
     """Measure what a weight in calibrated units is for each PRIOR at a layer, unless the library has it already.
 
-    PRIOR is total_variation:2, alpha_norm:6, isotropic_range:6, logistic:8, student_t:8, or the name or key of a prior
+    PRIOR is total_variation:2, alpha_norm:6, isotropic_range:6, logistic:8, student_t:8, convolutional, denoiser, any
+    of them on a layer's map (conv2/relu=student_t:5) or at a noise level (denoiser@0.05), or the name or key of a prior
     in the library. raw weight = calibrated weight * kappa(features) r^2 / (kappa(prior) s^2): curvatures along noise of
     size s; r is the error of reconstructions from the features alone, s (--level local) the error that neighbouring
     pixels differ by in reconstructions with total variation, or (--level rmse) r itself.
     """
+    from restoration_core.commands.named_priors import name_prior
     from restoration_core.networks import open_network
     from restoration_core.priors.calibration_library import CalibrationLibrary
     from restoration_core.priors.calibration_measure import Calibrator, load_squares
@@ -112,52 +112,6 @@ def calibrate(
     _print_table(found)
     for file in files:
         click.echo(str(file))
-
-
-@dataclass(frozen=True)
-class NamedPrior:
-    """A prior as the user named it.
-
-    Attributes:
-        prior: the energy.
-        key: of its recipe, or class and values of a hand-crafted one.
-        layer: the layer it acts on; None for the picture.
-        name: for people.
-    """
-
-    prior: Prior
-    key: str
-    layer: str | None
-    name: str
-
-
-def name_prior(text: str, classifier: Classifier, library: PriorLibrary) -> NamedPrior:
-    """Return the prior that ``text`` names, with the key under which its calibration is kept.
-
-    Args:
-        text: as ``restoration reconstruct --prior`` takes it.
-        classifier: whose mean colour the range prior takes, and whose maps a prior on maps must have learned from.
-        library: where learned priors are looked up.
-
-    Raises:
-        InputError: an unknown prior, or one of another network's maps.
-    """
-    from restoration_core.commands.prior_terms import LEARNED_TERM, parse_terms
-    from restoration_core.priors.calibration_recipe import hand_crafted_key
-    from restoration_core.priors.experts import EXPERTS
-
-    (term,) = parse_terms([text], [1.0], classifier, library)
-    if term.name != LEARNED_TERM:
-        return NamedPrior(term.prior, hand_crafted_key(term.name, term.prior), None, text)
-    expert, _, number = text.partition(":")
-    entry = library.find(expert, int(number or 8))[0] if expert in EXPERTS else library.entry(text)
-    maps = entry.recipe.maps
-    if maps is not None and maps.weights_id != classifier.weights_id:
-        raise InputError(
-            f"prior {text}: learned from maps of {maps.network} with weights {maps.weights_id}, but {classifier.name}"
-            f" has weights {classifier.weights_id}; valid: --network {maps.network} with those weights"
-        )
-    return NamedPrior(term.prior, entry.key, None if maps is None else maps.layer, entry.name)
 
 
 def _measure(calibrate: Callable[..., Calibration], named: NamedPrior) -> Callable[[], Calibration]:

@@ -1,89 +1,127 @@
-"""Priors as a user names them on the command line: ``total_variation:1.5``, ``logistic:8``, a key of the library."""
+"""Weighted priors as users give them on the command line, in raw or calibrated units."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
-from restoration_core.errors import InputError, unknown
+from restoration_core.commands.named_priors import IMAGE, NamedPrior, name_prior
+from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
-from restoration_core.priors.alpha_norm import AlphaNorm
-from restoration_core.priors.experts import EXPERTS
-from restoration_core.priors.isotropic_range import IsotropicRange
+from restoration_core.priors.calibration_library import CalibrationLibrary
+from restoration_core.priors.calibration_measure import Calibrator, load_squares
+from restoration_core.priors.channel_subset import ChannelSubset
+from restoration_core.priors.patch_field import PatchField
 from restoration_core.priors.prior import Prior
 from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.priors.recipe import Recipe
-from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.reconstruction import Term
 
-Number = TypeVar("Number", int, float)
+LEARNED_TERM = f"priors.{IMAGE}"
 
-LEARNED_TERM = "priors.image"
+RAW, CALIBRATED = "raw", "calibrated"
+UNITS = (RAW, CALIBRATED)
 
-_HAND_CRAFTED: dict[str, tuple[float, Callable[[float, Classifier], Prior]]] = {
-    "total_variation": (2.0, lambda exponent, classifier: TotalVariation(exponent)),
-    "alpha_norm": (6.0, lambda exponent, classifier: AlphaNorm(exponent)),
-    "isotropic_range": (6.0, lambda exponent, classifier: IsotropicRange(exponent, classifier.mean)),
-}
+
+@dataclass(frozen=True)
+class GivenTerm:
+    """A term with the prior's name, and the weight as it was given."""
+
+    term: Term
+    named: NamedPrior
 
 
 def parse_terms(
     priors: Sequence[str], weights: Sequence[float], classifier: Classifier, library: PriorLibrary
 ) -> tuple[Term, ...]:
+    """Return the terms that ``--prior`` and ``--weight`` describe; see :func:`given_terms`."""
+    return tuple(given.term for given in given_terms(priors, weights, classifier, library))
+
+
+def given_terms(
+    priors: Sequence[str], weights: Sequence[float], classifier: Classifier, library: PriorLibrary
+) -> tuple[GivenTerm, ...]:
     """Return the terms that ``--prior`` and ``--weight`` describe, in order.
 
+    A hand-crafted prior's term has its name (``total_variation``, ``total_variation@conv1/relu``), a learned one's that
+    of the place (``priors.image``, ``priors.conv2/relu``), and further ones there their kind behind it
+    (``priors.image@denoiser``).
+
     Args:
-        priors: ``NAME[:EXPONENT]`` of a hand-crafted prior, ``EXPERT:PATCH_SIZE`` of a learned one, or the name or key
-            of a prior in the library.
-        weights: one per prior, raw units.
+        priors: as :func:`name_prior` takes them.
+        weights: one per prior.
         classifier: whose mean colour the range prior takes.
         library: where learned priors are looked up.
 
     Raises:
-        InputError: for an unknown prior, a second one of a kind, or another number of weights than of priors.
+        InputError: for an unknown prior, the same one twice, or another number of weights than of priors.
     """
     if len(priors) != len(weights):
         raise InputError(
             f"{len(priors)} --prior and {len(weights)} --weight were given; valid: a weight after each prior"
         )
-    terms = tuple(_term(text, weight, classifier, library) for text, weight in zip(priors, weights, strict=True))
-    first: dict[str, str] = {}
-    for text, term in zip(priors, terms, strict=True):
-        if first.setdefault(term.name, text) != text or list(priors).count(text) > 1:
+    found: dict[str, GivenTerm] = {}
+    texts: dict[str, str] = {}
+    for text, weight in zip(priors, weights, strict=True):
+        named = name_prior(text, classifier, library)
+        name = _term_name(named)
+        if named.learned and name in found and found[name].named.kind != named.kind:
+            name = f"{name}@{named.kind}"
+        if name in found:
             raise InputError(
-                f"--prior {text}: comes after --prior {first[term.name]}; valid: one learned prior, and each "
-                "hand-crafted one once"
+                f"--prior {text}: comes after --prior {texts[name]}; valid: each kind of prior once at a place"
             )
-    return terms
+        found[name], texts[name] = GivenTerm(Term(name, named.prior, weight, named.layer), named), text
+    return tuple(found.values())
 
 
-def _term(text: str, weight: float, classifier: Classifier, library: PriorLibrary) -> Term:
-    name, _, number = text.partition(":")
-    if name in _HAND_CRAFTED:
-        default, build = _HAND_CRAFTED[name]
-        return Term(name, build(_number(text, number, float) if number else default, classifier), weight)
-    if name in EXPERTS:
-        size = _number(text, number, int) if number else 8
-        found = library.find(name, size)
-        if not found:
-            sizes = sorted(
-                f"{entry.recipe.expert}:{entry.recipe.patch_size}"
-                for entry in library.list()
-                if isinstance(entry.recipe, Recipe) and entry.recipe.maps is None
-            )
-            raise InputError(
-                f"--prior {text}: no such prior is trained; valid: {', '.join(sizes) or 'none'}, or train it with "
-                f"`restoration prior train --expert {name} --patch-size {size}`"
-            )
-        return Term(LEARNED_TERM, library.load(found[0].key), weight)
-    entries = library.list()
-    if any(name in (entry.name, entry.path.stem) or entry.key.startswith(name) for entry in entries):
-        return Term(LEARNED_TERM, library.load(text), weight)
-    raise InputError(unknown("prior", text, [*_HAND_CRAFTED, *EXPERTS, *(entry.name for entry in entries)]))
+def _term_name(named: NamedPrior) -> str:
+    if named.learned:
+        return f"priors.{named.layer or IMAGE}"
+    return named.kind if named.layer is None else f"{named.kind}@{named.layer}"
 
 
-def _number(text: str, number: str, kind: Callable[[str], Number]) -> Number:
-    try:
-        return kind(number)
-    except ValueError as error:
-        raise InputError(f"--prior {text}: {number!r} is no number; valid: total_variation:1.5, logistic:8") from error
+def with_stride(term: Term, patch_stride: int) -> Term:
+    """Return the term of a prior over patches with another stride; any other as it is."""
+    prior: Prior = term.prior
+    if not isinstance(prior, PatchField | ChannelSubset) or prior.patch_stride == patch_stride:
+        return term
+    return replace(term, prior=prior.with_stride(patch_stride))
+
+
+def calibrate_terms(
+    given: Sequence[GivenTerm],
+    classifier: Classifier,
+    layer: str,
+    size: int,
+    root: PriorLibrary,
+    progress: Callable[[str], None],
+) -> tuple[Term, ...]:
+    """Return the terms with raw weights, their weights being in calibrated units.
+
+    ``raw weight = weight * kappa_features(s) / kappa_prior(s)``. A calibration that is not kept is measured now, on the
+    sample pictures, as ``restoration prior calibrate`` does without options, and kept.
+
+    Args:
+        given: with calibrated weights.
+        classifier: on the device to measure on.
+        layer: matched layer.
+        size: side of the pictures in pixels.
+        root: library whose folder keeps calibrations.
+        progress: told in words what is measured.
+
+    Raises:
+        InputError: a prior or layer whose curvature is not positive, which has no calibrated unit.
+    """
+    if not given:
+        return ()
+    kept = CalibrationLibrary(root.root)
+    calibrator = Calibrator(classifier, layer, load_squares(None, size), progress=progress)
+    terms = []
+    for each in given:
+        named = each.named
+        calibration = kept.get(
+            calibrator.recipe(named.key, named.layer),
+            lambda named=named: calibrator.calibrate(named.prior, named.key, named.layer, named.name),  # type: ignore[misc]
+        )
+        terms.append(replace(each.term, weight=calibration.raw_weight(each.term.weight)))
+    return tuple(terms)

@@ -70,7 +70,7 @@ def _error(original: Floats, reconstruction: Floats) -> NDArray[np.float64]:
     return reconstruction.astype(np.float64) - original.astype(np.float64)
 
 
-def _scale(error: NDArray[np.float64], scale: float | None) -> float:
+def _scale(error: Floats, scale: float | None) -> float:
     if scale is None:
         return float(np.abs(error).max(initial=0)) or 1.0
     if not scale > 0:

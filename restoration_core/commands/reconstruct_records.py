@@ -1,0 +1,118 @@
+"""What a folder of reconstructions holds: one record a picture and layer, by which a command goes on where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restoration_core.commands.reconstruct_request import LayerPlan, Plan
+from restoration_core.errors import InputError
+from restoration_core.images import pixel_sha256, to_uint8
+
+FILE = "metrics.json"
+
+# Counted up when what is computed or kept changes, so that older records are done again.
+_VERSION = 1
+
+Record = dict[str, Any]
+
+
+class Records:
+    """The records of a folder, in ``metrics.json``: every change is written aside, then moved.
+
+    Args:
+        out: the folder; it need not exist.
+
+    Raises:
+        InputError: the file is there and is not a list of records.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._kept: dict[tuple[str, str], Record] = {}
+        path = out / FILE
+        if not path.is_file():
+            return
+        try:
+            rows = json.loads(path.read_text())
+            records = [row for row in rows if {"name", "layer", "image", "settings"} <= row.keys()]
+            self._kept = {(row["name"], row["layer"]): row for row in records}
+        except (ValueError, TypeError, AttributeError, OSError) as error:
+            raise InputError(f"--out {out}: its {FILE} cannot be read ({error}); valid: another folder") from error
+
+    def names(self, references: tuple[str, ...]) -> list[str]:
+        """Return what the files of each picture are called: a name that the folder has for it, or a free one."""
+        known = {row["image"]: row["name"] for row in self._kept.values()}
+        taken = set(known.values())
+        names = []
+        for reference in references:
+            if reference not in known:
+                stem, number = Path(reference.removeprefix("sample:")).stem, 1
+                while (name := stem if number == 1 else f"{stem}-{number}") in taken:
+                    number += 1
+                known[reference] = name
+                taken.add(name)
+            names.append(known[reference])
+        return names
+
+    def done(self, name: str, layer: str, settings: str) -> Record | None:
+        """Return the record of a picture and layer if it was done with these settings and its files are there."""
+        row = self._kept.get((name, layer))
+        if row is None or row["settings"] != settings or not row["metrics"]:
+            return None
+        files = {view: str(self._out / Path(file).name) for view, file in row["files"].items()}
+        return row | {"files": files} if all(Path(file).is_file() for file in files.values()) else None
+
+    def keep(self, row: Record) -> None:
+        """Keep a record, in the place of that of the same picture and layer."""
+        self._kept[row["name"], row["layer"]] = row
+        self._out.mkdir(parents=True, exist_ok=True)
+        aside = self._out / f".{FILE}.{os.getpid()}"
+        try:
+            aside.write_text(json.dumps(list(self._kept.values()), indent=2) + "\n")
+            aside.replace(self._out / FILE)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def settings_hash(plan: Plan, layer: LayerPlan, original: Tensor) -> str:
+    """Return a hash over all that decides what is written for one picture and layer, the device aside."""
+    request = plan.request
+    fields = {
+        "version": _VERSION,
+        "picture": pixel_sha256(to_uint8(original.numpy())),
+        "network": [plan.classifier.name, plan.classifier.weights_id, layer.layer],
+        "preset": [
+            (field.name, _identity(getattr(layer.preset, field.name)))
+            for field in dataclasses.fields(layer.preset)
+            if field.name != "published"
+        ],
+        "runs": [request.seed, request.restarts, bool(request.gap)],
+        "animation": [request.animate, request.frames] if request.animate else None,
+    }
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _identity(value: Any) -> Any:
+    """Return plain data that is the same for the same value: tensors by their content, objects by their fields."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Tensor):
+        content = value.detach().cpu().contiguous()
+        digest = hashlib.sha256(content.flatten().view(torch.uint8).numpy().data).hexdigest()
+        return [str(value.dtype), list(value.shape), digest]
+    if isinstance(value, tuple | list):
+        return [_identity(item) for item in value]
+    if isinstance(value, Mapping):
+        return [[str(key), _identity(item)] for key, item in value.items()]
+    if not hasattr(value, "__dict__"):  # a dtype, a device
+        return str(value)
+    return [type(value).__name__, *([name, _identity(item)] for name, item in sorted(vars(value).items()))]
