@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from restoration_core.images.encode import to_uint8
 
-MOST_PIXELS = 4096
-"""Longest side of a page."""
+WIDEST, HIGHEST = 1600, 4096
+"""Bounds of a page in pixels: what is wider is wrapped, what is higher goes on to another page."""
 
 GAP, LINE, FONT = 8, 14, 11
 _SMALLEST_SIDE, _LARGEST_SIDE = 96, 192
-"""Pictures are shown at a whole multiple of their side up to the first, and shrunk to the second."""
+"""Pictures are shown at a whole multiple of their side, at least the first, and shrunk to the second."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the cells of a page lie.
+    """How large the cells of a sheet are.
 
     Attributes:
         side: of a picture as it is shown, in pixels.
@@ -45,29 +45,34 @@ class Layout:
     side: int
     lines: int
 
-    @property
-    def step(self) -> tuple[int, int]:
-        """Distance between neighbouring cells to the right and down."""
-        return self.side + GAP, self.side + self.lines * LINE + GAP
-
     def corner(self, row: int, column: int) -> tuple[int, int]:
-        """Return left and top of a picture on its page."""
-        right, down = self.step
-        return GAP + column * right, GAP + 2 * LINE + row * down
+        """Return left and top of a picture within its band; a line of headings stands above the first row."""
+        return GAP + column * (self.side + GAP), LINE + 4 + row * (self.side + self.lines * LINE + GAP)
 
-    def page_size(self, rows: int, columns: int) -> tuple[int, int]:
-        """Return width and height of a page of so many rows and columns."""
-        return self.corner(rows, columns)
+    @property
+    def most_rows(self) -> int:
+        """Rows of a band that a page has room for, at least 1."""
+        return max(1, (HIGHEST - _TITLE - self.corner(0, 0)[1]) // (self.corner(1, 0)[1] - self.corner(0, 0)[1]))
 
-    def capacity(self) -> tuple[int, int]:
-        """Return how many rows and columns a page of :data:`MOST_PIXELS` holds, at least 1 and 2."""
-        left, top = self.corner(0, 0)
-        right, down = self.step
-        return max(1, (MOST_PIXELS - top) // down), max(2, (MOST_PIXELS - left) // right)
+    @property
+    def most_columns(self) -> int:
+        """Columns that a page has room for, at least 2."""
+        return max(2, (WIDEST - GAP) // (self.side + GAP))
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Some rows and columns of a sheet with their headings."""
+
+    headings: list[str]
+    rows: list[list[Cell]]
+
+
+_TITLE = LINE + GAP
 
 
 def sheet_layout(rows: Sequence[Sequence[Cell]]) -> Layout:
-    """Return the layout of a sheet's pages: one side for all cells, that of the largest picture, within bounds."""
+    """Return the layout of a sheet: one side for all cells, that of the largest picture, within bounds."""
     cells = [cell for row in rows for cell in row]
     native = max((cell.picture.shape[-1] for cell in cells if cell.picture is not None), default=_SMALLEST_SIDE)
     side = native * max(1, -(-_SMALLEST_SIDE // native))
@@ -75,9 +80,10 @@ def sheet_layout(rows: Sequence[Sequence[Cell]]) -> Layout:
 
 
 def contact_sheets(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[Image.Image]:
-    """Return the pages of a contact sheet, each at most :data:`MOST_PIXELS` wide and high.
+    """Return the pages of a contact sheet, each at most :data:`WIDEST` wide and :data:`HIGHEST` high.
 
-    What does not fit goes on to further pages, on which the first column (the originals) is repeated.
+    Columns that do not fit side by side are wrapped into bands below each other, each of which begins with the first
+    column (the originals).
 
     Args:
         title: in the first line of every page.
@@ -90,33 +96,55 @@ def contact_sheets(title: str, columns: Sequence[str], rows: Sequence[Sequence[C
     if not rows or any(len(row) != len(columns) for row in rows):
         raise ValueError(f"rows must have {len(columns)} cells, one a column, but got {[len(row) for row in rows]}")
     layout = sheet_layout(rows)
-    high, wide = layout.capacity()
-    pages = []
-    for first in range(0, len(rows), high):
-        for start in range(1, max(2, len(columns)), wide - 1):
-            places = [0, *range(start, min(start + wide - 1, len(columns)))]
-            part = [[row[place] for place in places] for row in rows[first : first + high]]
-            pages.append(_page(title, [columns[place] for place in places], part, layout))
-    return pages
+    pages: list[list[_Band]] = []
+    left = 0
+    for band in _bands(columns, rows, layout):
+        height = layout.corner(len(band.rows), 0)[1]
+        if not pages or left < height:
+            pages.append([])
+            left = HIGHEST - _TITLE
+        pages[-1].append(band)
+        left -= height
+    return [_page(title, bands, layout) for bands in pages]
 
 
-def _page(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], layout: Layout) -> Image.Image:
-    page = Image.new("RGB", layout.page_size(len(rows), len(columns)), "white")
+def _bands(columns: Sequence[str], rows: Sequence[Sequence[Cell]], layout: Layout) -> Iterator[_Band]:
+    behind = max(1, len(columns) - 1)
+    wrapped = -(-behind // (layout.most_columns - 1))
+    together = -(-behind // wrapped)  # bands of equal length rather than a short last one
+    for first in range(0, len(rows), layout.most_rows):
+        for start in range(1, behind + 1, together):
+            places = [0, *range(start, min(start + together, len(columns)))]
+            part = [[row[place] for place in places] for row in rows[first : first + layout.most_rows]]
+            yield _Band([columns[place] for place in places], part)
+
+
+def _page(title: str, bands: Sequence[_Band], layout: Layout) -> Image.Image:
+    width = layout.corner(0, max(len(band.headings) for band in bands))[0]
+    height = _TITLE + sum(layout.corner(len(band.rows), 0)[1] for band in bands)
+    page = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(page)
-    _write(pen, (GAP, 3), title, page.width - 2 * GAP)
-    for column, heading in enumerate(columns):
-        left, top = layout.corner(0, column)
-        _write(pen, (left, top - LINE - 2), heading, layout.side)
-    for down, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            left, top = layout.corner(down, column)
-            if cell.picture is None:
-                pen.rectangle((left, top, left + layout.side - 1, top + layout.side - 1), fill="lightgrey")
-            else:
-                page.paste(_shown(cell.picture, layout.side), (left, top))
-            for number, line in enumerate(cell.caption):
-                _write(pen, (left, top + layout.side + 1 + number * LINE), line, layout.side + GAP - 2)
+    _write(pen, (GAP, 4), title, width - 2 * GAP)
+    above = _TITLE
+    for band in bands:
+        for column, heading in enumerate(band.headings):
+            _write(pen, (layout.corner(0, column)[0], above), heading, layout.side)
+        for row, cells in enumerate(band.rows):
+            for column, cell in enumerate(cells):
+                left, top = layout.corner(row, column)
+                _draw(page, pen, (left, above + top), cell, layout.side)
+        above += layout.corner(len(band.rows), 0)[1]
     return page
+
+
+def _draw(page: Image.Image, pen: ImageDraw.ImageDraw, corner: tuple[int, int], cell: Cell, side: int) -> None:
+    left, top = corner
+    if cell.picture is None:
+        pen.rectangle((left, top, left + side - 1, top + side - 1), fill="lightgrey")
+    else:
+        page.paste(_shown(cell.picture, side), corner)
+    for number, line in enumerate(cell.caption):
+        _write(pen, (left, top + side + 1 + number * LINE), line, side + GAP - 2)
 
 
 def _shown(picture: NDArray[np.floating[Any]], side: int) -> Image.Image:
