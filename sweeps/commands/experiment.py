@@ -29,6 +29,11 @@ _TEST = click.option(
 )
 
 
+_TRAIN = click.option(
+    "--train-images", metavar="FOLDER", help="Photographs to train the spec's priors on, in place of its own."
+)
+
+
 @click.group()
 def experiment() -> None:
     """Compare priors as a sceptic would: equal search for every arm, other photographs to test on, random starts."""
@@ -38,14 +43,17 @@ def experiment() -> None:
 @click.argument("file", type=_FILE)
 @_SEARCH
 @_TEST
+@_TRAIN
 @json_option
-def plan(file: str, search_images: tuple[str, ...], images: tuple[str, ...], as_json: bool) -> None:
+def plan(
+    file: str, search_images: tuple[str, ...], images: tuple[str, ...], train_images: str | None, as_json: bool
+) -> None:
     """Say what the experiment in FILE computes and how many hours it takes, from some iterations of every arm."""
     from sweeps.experiment.plan import in_words
     from sweeps.experiment.plan import plan as make_plan
     from sweeps.experiment.spec import load_experiment
 
-    spec = load_experiment(file, search_images, images)
+    spec = load_experiment(file, search_images, images, train_images, _say)
     found = make_plan(spec, _say)
     if as_json:
         print_json(found)
@@ -60,13 +68,21 @@ def plan(file: str, search_images: tuple[str, ...], images: tuple[str, ...], as_
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, one core each.")
 @_SEARCH
 @_TEST
-def run(file: str, out: Path, workers: int, search_images: tuple[str, ...], images: tuple[str, ...]) -> None:
+@_TRAIN
+def run(
+    file: str,
+    out: Path,
+    workers: int,
+    search_images: tuple[str, ...],
+    images: tuple[str, ...],
+    train_images: str | None,
+) -> None:
     """Run the experiment in FILE and write its report; the same command goes on with one that was interrupted."""
     from sweeps.experiment.folder import Folder
     from sweeps.experiment.run import run as run_experiment
     from sweeps.experiment.spec import load_experiment
 
-    spec, folder = load_experiment(file, search_images, images), Folder(out)
+    spec, folder = load_experiment(file, search_images, images, train_images, _say), Folder(out)
     folder.begin(spec)
     _announce(spec, folder)
     reports = run_experiment(spec, folder, workers, _say)

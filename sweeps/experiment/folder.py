@@ -42,7 +42,7 @@ class Folder:
             InputError: the folder holds another experiment.
             InputErrors: photographs that cannot be read, or are both searched and tested on.
         """
-        photographs = look_at(spec.search_images, spec.test_images, spec.image_size)
+        photographs = look_at(spec)
         wanted = {"spec": spec.model_dump(mode="json"), "photographs": [vars(item) for item in photographs]}
         path = self.root / _SPEC
         if path.is_file():

@@ -49,6 +49,23 @@ class PieceSpec(_Section):
         return self.at[depth] if self.at else self.parameters
 
 
+class TrainedSpec(_Section):
+    """A prior that the experiment trains: its family, the layer whose maps it learns from, the recipe's fields."""
+
+    family: str
+    short_side: int = Field(ge=1)
+    layer: str | None = None
+    recipe: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_apart(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "recipe" in data:
+            return data
+        own = {key: data[key] for key in ("family", "short_side", "layer") if key in data}
+        return {**own, "recipe": {key: value for key, value in data.items() if key not in own}}
+
+
 class ExperimentSpec(_Section):
     """An experiment. Each arm is searched at each depth by a sweep of its own, all with the same number of trials.
 
@@ -59,6 +76,8 @@ class ExperimentSpec(_Section):
         depths: matched layer by the depth's name, in the order in which they are computed.
         search_images: photographs that weights and optimisers are searched on.
         test_images: photographs that everything else is computed on; none of them may be searched on.
+        train_images: folder of the photographs that ``trained`` learns from.
+        trained: priors to train first, by the name under which the pieces' ``prior`` means them.
         iterations: of every reconstruction.
         trials: of every arm at every depth, the first of which is the middle of every range.
         metric: that the trials are judged by.
@@ -78,6 +97,8 @@ class ExperimentSpec(_Section):
     depths: dict[Annotated[str, AfterValidator(_arm_name)], str] = Field(min_length=1)
     search_images: Annotated[list[str], BeforeValidator(_listed)] = Field(min_length=1)
     test_images: Annotated[list[str], BeforeValidator(_listed)] = Field(min_length=1)
+    train_images: str | None = None
+    trained: dict[str, TrainedSpec] = Field(default_factory=dict)
     iterations: int = Field(ge=1, le=1_000_000)
     trials: int = Field(ge=2, le=MAX_TRIALS)
     metric: str = "ssim"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from restoration_core.errors import InputErrors
-from restoration_core.images import load_image
+from restoration_core.errors import InputError, InputErrors
+from restoration_core.images import folder_pictures, load_image
+from sweeps.experiment.models import ExperimentSpec
 
-SEARCH, TEST = "search", "test"
+SEARCH, TEST, TRAIN = "search", "test", "train"
 
 
 @dataclass(frozen=True)
@@ -26,37 +27,44 @@ class Photograph:
         return Path(self.name).name
 
 
-def look_at(search: Sequence[str], test: Sequence[str], size: int) -> tuple[Photograph, ...]:
-    """Return all photographs, searched ones first.
-
-    Args:
-        search, test: paths or ``sample:NAME``, globs expanded.
-        size: side in pixels.
+def look_at(spec: ExperimentSpec) -> tuple[Photograph, ...]:
+    """Return all photographs of an experiment: searched, tested and trained on.
 
     Raises:
-        InputErrors: photographs that cannot be read or occur twice, by their pixels, one line each.
+        InputErrors: photographs that cannot be read, that are given twice, or that are tested on and searched or
+            trained on as well, by their pixels, one line each.
     """
     found: dict[str, Photograph] = {}
     faults: list[str] = []
-    for role, names in ((SEARCH, search), (TEST, test)):
-        for name in names:
-            try:
-                digest = hashlib.sha256(load_image(name, size).tobytes()).hexdigest()
-            except ValueError as error:
-                faults.append(f"{role}_images: {error}")
-                continue
+    for role, names in ((SEARCH, spec.search_images), (TEST, spec.test_images)):
+        for name, digest in _digests(names, role, spec.image_size, faults):
             known = found.setdefault(digest, Photograph(name, role, digest))
-            if known.name != name or known.role != role:
+            if (known.name, known.role) != (name, role):
                 faults.append(
                     f"{role}_images: {name} is the same picture as {known.name} of {known.role}_images; valid: every "
                     "photograph once, and tested on others than searched on"
                 )
+    trained = []
+    if spec.trained and spec.train_images is not None:
+        names = [str(path) for path in folder_pictures(Path(spec.train_images).expanduser())]
+        for name, digest in _digests(names, TRAIN, spec.image_size, faults):
+            trained.append(Photograph(name, TRAIN, digest))
+            if digest in found and found[digest].role == TEST:
+                faults.append(f"train_images: {name} is the same picture as {found[digest].name} of test_images")
     if faults:
         raise InputErrors(faults)
-    return tuple(found.values())
+    return (*found.values(), *trained)
 
 
-def overlap(photographs: Sequence[Photograph]) -> int:
-    """Return how many pictures are both searched and tested on, by their pixels."""
-    by_role = {role: {item.sha256 for item in photographs if item.role == role} for role in (SEARCH, TEST)}
-    return len(by_role[SEARCH] & by_role[TEST])
+def overlap(photographs: Sequence[Photograph], first: str, second: str) -> int:
+    """Return how many pictures have both roles, by their pixels."""
+    by_role = {role: {item.sha256 for item in photographs if item.role == role} for role in (first, second)}
+    return len(by_role[first] & by_role[second])
+
+
+def _digests(names: Sequence[str], role: str, size: int, faults: list[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        try:
+            yield name, hashlib.sha256(load_image(name, size).tobytes()).hexdigest()
+        except InputError as error:
+            faults.append(f"{role}_images: {error}")

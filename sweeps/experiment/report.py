@@ -23,7 +23,7 @@ from sweeps.experiment.cells import Cell, cells
 from sweeps.experiment.figures import Point, contact_sheet, intervals, scatter
 from sweeps.experiment.folder import MEAN, TRUTH, Folder
 from sweeps.experiment.models import WITH_MAPS, ExperimentSpec
-from sweeps.experiment.photographs import SEARCH, TEST, overlap
+from sweeps.experiment.photographs import SEARCH, TEST, TRAIN, overlap
 from sweeps.experiment.plan import counts, in_words
 from sweeps.experiment.words import depth_sentences, goal_sentences, map_sentence, signed
 
@@ -185,11 +185,15 @@ def _in_short(parameters: Mapping[str, Any]) -> str:
 
 def _photographs(folder: Folder) -> list[Block]:
     photographs = folder.photographs()
-    number = {role: sum(item.role == role for item in photographs) for role in (SEARCH, TEST)}
-    shared = overlap(photographs)
+    number = {role: sum(item.role == role for item in photographs) for role in (SEARCH, TEST, TRAIN)}
     head = (
         f"{number[SEARCH]} photographs were searched on and {number[TEST]} tested on; by the SHA-256 of their pixels "
-        f"{shared} {'is' if shared == 1 else 'are'} in both."
+        f"{overlap(photographs, SEARCH, TEST)} are in both."
     )
-    rows = [[item.short_name, item.role, item.sha256[:16]] for item in photographs]
+    if number[TRAIN]:
+        head += (
+            f" Priors were trained on {number[TRAIN]}, of which {overlap(photographs, TRAIN, TEST)} are tested on and "
+            f"{overlap(photographs, TRAIN, SEARCH)} searched on."
+        )
+    rows = [[item.short_name, item.role, item.sha256[:16]] for item in photographs if item.role != TRAIN]
     return [Heading("Photographs"), Text(head), Table(("photograph", "for", "SHA-256 of the pixels"), rows)]

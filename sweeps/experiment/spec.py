@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,28 @@ from restoration_core.errors import InputError, InputErrors, unknown
 from restoration_core.images import expand_images
 from sweeps.experiment.cells import cells, sweep_of
 from sweeps.experiment.models import ExperimentSpec
+from sweeps.experiment.photographs import look_at
+from sweeps.experiment.training import with_trained
 from sweeps.yaml_loader import Document, YamlPath, load_yaml
 
 
 def load_experiment(
-    path: str | Path, search: Sequence[str] = (), test: Sequence[str] = (), check: bool = True
+    path: str | Path,
+    search: Sequence[str] = (),
+    test: Sequence[str] = (),
+    train: str | None = None,
+    notice: Callable[[str], None] = lambda line: None,
 ) -> ExperimentSpec:
     """Read and check an experiment's YAML file.
 
     Args:
         path: of the file.
         search, test: photographs (paths, globs, ``sample:NAME``) in place of those in the file.
-        check: also look at the world: pictures, layers, metrics, of every arm's sweep.
+        train: folder of photographs to train on in place of the file's.
+        notice: called with a line now and then while a prior is trained.
 
     Returns:
-        The experiment, globs expanded.
+        The experiment, globs expanded, its priors trained.
 
     Raises:
         InputErrors: every fault, one line each.
@@ -37,6 +44,7 @@ def load_experiment(
         raise InputError(f"{path}:1: an experiment is a mapping with the keys {', '.join(_keys())}")
     given: dict[str, Any] = {"name": Path(path).stem, **document.data}
     given |= {key: list(value) for key, value in (("search_images", search), ("test_images", test)) if value}
+    given |= {} if train is None else {"train_images": train}
     try:
         spec = ExperimentSpec.model_validate({**given, "text": document.text})
     except ValidationError as error:
@@ -45,10 +53,12 @@ def load_experiment(
         raise InputErrors(list(document.faults))
     pictures = {key: _expanded(getattr(spec, key), key, document) for key in ("search_images", "test_images")}
     spec = spec.model_copy(update=pictures)
+    look_at(spec)  # photographs that are used twice are told before a prior is trained on them
+    spec = with_trained(spec, notice)
     faults: list[str] = []
     for cell in cells(spec):
         try:
-            sweep_of(spec, cell, check)
+            sweep_of(spec, cell)
         except InputErrors as error:
             faults.extend(f"{path}: {line}" for line in error.lines)
     if faults:
