@@ -12,9 +12,9 @@ from restoration_core.reconstruction.problem import Schedule, Term
 
 REFERENCE_FIELD = 27
 """Receptive field in pixels at which the weight was tuned: the third fire module of SqueezeNet."""
-REFERENCE_WEIGHT = 0.4
+REFERENCE_WEIGHT = 0.8
 """Weight of total variation there, [0, 1] units, mean over pixels."""
-GROWTH = 2.7
+GROWTH = 3.2
 """Exponent of the receptive field, from the weights that were best at fields of 7 and 27 pixels."""
 LARGEST_WEIGHT = 10.0
 SHALLOW_FIELD = 16
@@ -27,7 +27,7 @@ _BETAS = (0.9, 0.9)
 
 
 def variation_weight(classifier: Classifier, layer: str) -> float:
-    """Return the weight of total variation against the normalised feature loss, ``min(0.4 (r / 27)^2.7, 10)``.
+    """Return the weight of total variation against the normalised feature loss, ``min(0.8 (r / 27)^3.2, 10)``.
 
     The wider the receptive field r, the less a layer tells about single pixels, so the flatter the feature loss along
     noise and the more of the picture is left to the prior.
