@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
-from restoration_core.priors.patch_field import PatchField, closed_form_node
+from restoration_core.priors.patch_field import PatchField
 from restoration_core.priors.prior import Prior
 
 
@@ -72,13 +72,13 @@ class ChannelSubset(Prior):
         energy, gradient = self.field.energy_and_gradient(self._pick(x))
         return energy, self._spread(x, gradient)
 
+    def energy_at(self, x: Tensor, offsets: Tensor) -> Tensor:
+        """Return the energy over one patch in ``patch_stride^2``; see :meth:`PatchField.energy_at`."""
+        return self.field.energy_at(self._pick(x), offsets)
+
     def gradient_at(self, x: Tensor, offsets: Tensor) -> Tensor:
         """Return the gradient over one patch in ``patch_stride^2``; see :meth:`PatchField.gradient_at`."""
         return self._spread(x, self.field.gradient_at(self._pick(x), offsets))
-
-    def differentiable_at(self, x: Tensor, offsets: Tensor) -> Tensor:
-        """Return zeros whose backward is :meth:`gradient_at`; see :meth:`PatchField.differentiable_at`."""
-        return closed_form_node(x, self.gradient_at(x, offsets))
 
     def _pick(self, x: Tensor) -> Tensor:
         self.check(tuple(x.shape[1:]))

@@ -22,8 +22,7 @@ class PatchExperts(PatchField):
         alphas: ``(K,)``, positive.
         bias: ``b``, ``(K,)``: what removing the data set's mean leaves.
         expert: gives ``G`` and ``g``.
-        patch_stride: with a stride ``t`` above 1, :meth:`gradient_at` takes one patch in ``t^2``; :meth:`energy` and
-            :meth:`gradient` are always the full sums.
+        patch_stride: see :class:`PatchField`.
 
     Raises:
         InputError: shapes that do not fit, an alpha that is not positive, values that are not finite.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -51,8 +51,8 @@ class PatchField(Prior):
         groups: the channels are cut into so many runs of equal length, whose patches lie apart in the buffers.
         alphas: ``(R,)``, one a response, positive.
         expert: gives ``G`` and ``g``.
-        patch_stride: with a stride ``t`` above 1, :meth:`gradient_at` takes one patch in ``t^2``; :meth:`energy` and
-            :meth:`gradient` are always the full sums.
+        patch_stride: with a stride ``t`` above 1, :meth:`gradient_at` and :meth:`energy_at` take one patch in ``t^2``;
+            :meth:`energy` and :meth:`gradient` are always the full sums.
 
     Raises:
         InputError: an alpha that is not positive or not finite, or a stride below 1.
@@ -101,17 +101,26 @@ class PatchField(Prior):
 
     @torch.no_grad()
     def energy(self, x: Tensor) -> Tensor:
-        energy, _ = self._full(x, with_energy=True, with_gradient=False)
+        energy, _ = self._sum(x, self._all_patches(x), with_energy=True, with_gradient=False)
         return energy
 
     @torch.no_grad()
     def gradient(self, x: Tensor) -> Tensor:
-        _, gradient = self._full(x, with_energy=False, with_gradient=True)
+        _, gradient = self._sum(x, self._all_patches(x), with_energy=False, with_gradient=True)
         return gradient
 
     @torch.no_grad()
     def energy_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self._full(x, with_energy=True, with_gradient=True)
+        return self._sum(x, self._all_patches(x), with_energy=True, with_gradient=True)
+
+    @torch.no_grad()
+    def energy_at(self, x: Tensor, offsets: Tensor) -> Tensor:
+        """Return the energy ``(B,)`` over the patches of :meth:`gradient_at`, scaled alike, whose gradient that is.
+
+        Its mean over all offsets is :meth:`energy`. Args and Raises as there.
+        """
+        energy, _ = self._sum(x, self._few_patches(x, offsets), with_energy=True, with_gradient=False)
+        return energy.mul_(self.patch_stride**2)
 
     @torch.no_grad()
     def gradient_at(self, x: Tensor, offsets: Tensor) -> Tensor:
@@ -130,45 +139,45 @@ class PatchField(Prior):
         Raises:
             InputError: a picture smaller than a patch, other channels, or offsets of another shape or range.
         """
+        _, gradient = self._sum(x, self._few_patches(x, offsets), with_energy=False, with_gradient=True)
+        return gradient.mul_(self.patch_stride**2)
+
+    def _all_patches(self, x: Tensor) -> list[_Grid]:
+        rows, columns = self._places(x)
+        together = self._pictures_together(x, rows * columns)
+        return [
+            _Grid(slice(first, min(first + together, len(x))), 0, 0, rows, columns, 1)
+            for first in range(0, len(x), together)
+        ]
+
+    def _few_patches(self, x: Tensor, offsets: Tensor) -> list[_Grid]:
         rows, columns = self._places(x)
         stride = self.patch_stride
         places = offsets.tolist()
         if offsets.shape != (len(x), 2) or any(not 0 <= place < stride for pair in places for place in pair):
             raise InputError(f"offsets: shape ({len(x)}, 2) with values in [0, {stride}) is needed, but got {places}")
-        gradient = torch.zeros_like(x, memory_format=torch.contiguous_format)
-        buffers: Buffers = {}
-        for row, (top, left) in enumerate(places):
-            down, right = -(-(rows - top) // stride), -(-(columns - left) // stride)
-            if down < 1 or right < 1:
-                continue
-            for grid in self._chunks(
-                x, slice(row, row + 1), _Grid(slice(row, row + 1), top, left, down, right, stride)
-            ):
-                self._add_gradient(self._responses(x, grid, buffers), grid, gradient, buffers)
-        return gradient.mul_(stride**2 / (rows * columns))
+        return [
+            _Grid(slice(row, row + 1), top, left, -(-(rows - top) // stride), -(-(columns - left) // stride), stride)
+            for row, (top, left) in enumerate(places)
+            if top < rows and left < columns
+        ]
 
-    def differentiable_at(self, x: Tensor, offsets: Tensor) -> Tensor:
-        """Return zeros ``(B,)`` as a node of the autograd graph whose backward is :meth:`gradient_at`.
-
-        For a field on a feature map, whose gradient goes on to the image through the network: the energy of so few
-        patches is no energy of the map, and is not computed.
-        """
-        return closed_form_node(x, self.gradient_at(x.detach(), offsets))
-
-    def _full(self, x: Tensor, *, with_energy: bool, with_gradient: bool) -> tuple[Tensor, Tensor]:
-        rows, columns = self._places(x)
+    def _sum(
+        self, x: Tensor, grids: Sequence[_Grid], *, with_energy: bool, with_gradient: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return energy and gradient summed over the patches of grids, over the number of all patches."""
         energy = x.new_zeros(len(x))
         gradient = torch.zeros_like(x if with_gradient else x[:0], memory_format=torch.contiguous_format)
         buffers: Buffers = {}
-        together = self._pictures_together(x, rows * columns)
-        for first in range(0, len(x), together):
-            pictures = slice(first, min(first + together, len(x)))
-            for grid in self._chunks(x, pictures, _Grid(pictures, 0, 0, rows, columns, 1)):
-                responses = self._responses(x, grid, buffers)
+        for grid in grids:
+            for band in self._bands(x, grid):
+                responses = self._responses(x, band, buffers)
                 if with_energy:
-                    energy[pictures] -= self._log_density(responses).reshape(len(energy[pictures]), -1).sum(dim=1)
+                    energies = energy[band.pictures]
+                    energies -= self._log_density(responses).reshape(len(energies), -1).sum(dim=1)
                 if with_gradient:
-                    self._add_gradient(responses, grid, gradient, buffers)
+                    self._add_gradient(responses, band, gradient, buffers)
+        rows, columns = self._places(x)
         return energy.div_(rows * columns), gradient.div_(rows * columns)
 
     def check(self, shape: tuple[int, ...]) -> None:
@@ -196,13 +205,13 @@ class PatchField(Prior):
         rows = len(self._weights) + self._groups * (self._dims + 1)
         return max(1, budget // (rows * x.element_size()))
 
-    def _chunks(self, x: Tensor, pictures: slice, grid: _Grid) -> Iterator[_Grid]:
+    def _bands(self, x: Tensor, grid: _Grid) -> Iterator[_Grid]:
         """Split a grid into bands of whole rows of patches, as even as can be."""
-        across = grid.columns * (pictures.stop - pictures.start)
+        across = grid.columns * (grid.pictures.stop - grid.pictures.start)
         bands = -(-grid.rows // max(1, self._chunk_patches(x) // across))
         for band in range(bands):
             first, last = grid.rows * band // bands, grid.rows * (band + 1) // bands
-            yield _Grid(pictures, grid.top + grid.stride * first, grid.left, last - first, grid.columns, grid.stride)
+            yield replace(grid, top=grid.top + grid.stride * first, rows=last - first)
 
     def _responses(self, x: Tensor, grid: _Grid, buffers: Buffers) -> Tensor:
         """Return ``s``, ``(R, patches)``, of the patches of a grid."""
@@ -246,25 +255,6 @@ class PatchField(Prior):
         for right in range(size):
             left = grid.left + right
             target[:, :, :, left : left + width : stride] += strips[:, right].transpose(0, 1)
-
-
-class _Node(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, gradient: Tensor) -> Tensor:
-        ctx.save_for_backward(gradient)
-        return x.new_zeros(len(x))
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * grad_output.reshape(-1, 1, 1, 1), None
-
-
-def closed_form_node(x: Tensor, gradient: Tensor) -> Tensor:
-    """Return zeros ``(B,)`` whose backward with respect to ``x`` is ``gradient``, both ``(B, C, H, W)``."""
-    node: Tensor = _Node.apply(x, gradient)
-    return node
 
 
 def check_shapes(what: str, shapes: dict[str, tuple[Tensor, tuple[int, ...]]]) -> None:

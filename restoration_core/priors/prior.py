@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,7 +17,8 @@ class Prior(abc.ABC):
     treats every row of a batch alone: row b of the result depends on row b of the input only.
 
     Attributes:
-        has_energy: False for a prior whose gradient is not the gradient of any energy (a denoiser's residual).
+        has_energy: False for a prior whose :meth:`gradient` is that of no energy (a denoiser's residual); what its
+            :meth:`energy` returns is then not to be minimised, and what there is to record is :meth:`Reporting.report`.
     """
 
     has_energy: bool = True
@@ -35,7 +36,10 @@ class Prior(abc.ABC):
 
     @abc.abstractmethod
     def gradient(self, x: Tensor) -> Tensor:
-        """Return ``dE_b/dx_b`` for each row in closed form, ``(B, C, H, W)``, without building an autograd graph."""
+        """Return ``dE_b/dx_b`` for each row in closed form, ``(B, C, H, W)``, without building an autograd graph.
+
+        Where ``has_energy`` is False, what stands in its place: minus the score that the prior estimates.
+        """
 
     def energy_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return energy ``(B,)`` and gradient ``(B, C, H, W)``; override where they share work."""
@@ -51,10 +55,18 @@ class Prior(abc.ABC):
     def differentiable(self, x: Tensor) -> Tensor:
         """Return the energy ``(B,)`` as a node of the autograd graph whose backward is the closed form.
 
-        For priors on feature maps, where the gradient goes on to the image through the network.
+        For the closed form to be used, or checked, inside a larger graph.
         """
         energy: Tensor = _ClosedForm.apply(x, self)
         return energy
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A prior without an energy that has a value to record all the same."""
+
+    def report(self, x: Tensor) -> Tensor:
+        """Return a value ``(B,)`` for each row of ``x``, ``(B, C, H, W)``, which is not minimised."""
 
 
 class _ClosedForm(torch.autograd.Function):

@@ -12,7 +12,7 @@ from restoration_core.networks.feature_network import FeatureNetwork
 from restoration_core.priors.prior import Prior
 from restoration_core.reconstruction.match_groups import group_matches
 from restoration_core.reconstruction.problem import FEATURE_LOSS, OBJECTIVE, Problem, Term
-from restoration_core.reconstruction.term_groups import Home, TermGroup, group_terms, pick, spread
+from restoration_core.reconstruction.term_groups import Home, PatchOffsets, TermGroup, group_terms, pick, spread
 
 Canvas = tuple[Tensor, Tensor]
 """A stack of canvases ``(B', C, H', W')`` that image priors act on, and where their gradient is added."""
@@ -56,7 +56,7 @@ class BatchObjective:
         """Weigh the terms as their schedules say at ``iterations``, one per row; those at zero drop out."""
         self._iterations = tuple(iterations)
         self._weighted = self._group(lambda term, iteration: term.weight_at(iteration) > 0)
-        self._energies = self._group(lambda term, iteration: term.prior.has_energy and term.active(iteration))
+        self._energies = self._group(lambda term, iteration: term.recorded_as is not None and term.active(iteration))
         self._gradient_layers = self._layers(self._weighted)
         self._record_layers = self._layers([*self._weighted, *self._energies])
 
@@ -82,7 +82,7 @@ class BatchObjective:
         self,
         x: Tensor,
         out: Tensor,
-        patch_offsets: Sequence[dict[str, Tensor]],
+        patch_offsets: PatchOffsets = None,
         record: Sequence[int] = (),
         canvases: Sequence[Canvas] = (),
     ) -> list[dict[str, float]]:
@@ -91,7 +91,7 @@ class BatchObjective:
         Args:
             x: ``(B, C, H, W)``, what the network sees, contiguous, no graph.
             out: same shape, overwritten.
-            patch_offsets: per row and term name the corner ``(2,)`` of this step's patch grid.
+            patch_offsets: of this step, None for all patches.
             record: rows whose losses are wanted; an empty list costs neither energies nor a wait for the device.
             canvases: what the image priors of rows with a home of their own act on; their gradient is added.
 
@@ -113,8 +113,11 @@ class BatchObjective:
                 slopes.append(spread(slope, match.index, map_))
             for term in self._weighted:
                 if term.layer is not None:
-                    outputs.append(term.prior.differentiable(pick(maps[term.layer], term.index)))
-                    slopes.append(term.weights)
+                    map_ = maps[term.layer]
+                    slope = torch.zeros_like(map_)
+                    term.add_gradient(map_.detach(), slope, patch_offsets)
+                    outputs.append(map_)
+                    slopes.append(slope)
         (gradient,) = torch.autograd.grad(outputs, [leaf], slopes)
         out.copy_(gradient[: len(out)])
         for term in self._weighted:
@@ -122,12 +125,12 @@ class BatchObjective:
                 term.add_gradient(*stacks[term.stack], patch_offsets)
         if not record:
             return []
-        return self._collect([stack for stack, _ in stacks], maps, losses, self._energies, record)
+        return self._collect([stack for stack, _ in stacks], maps, losses, self._energies, record, patch_offsets)
 
     def losses(self, x: Tensor) -> list[dict[str, float]]:
-        """Return for each row ``objective``, ``feature_loss`` and each term's unweighted energy by name.
+        """Return for each row ``objective``, ``feature_loss`` and each term's unweighted energy or report by name.
 
-        Energies are those of ``x`` itself, and of all terms, whatever their schedule says.
+        Energies are those of ``x`` itself, over all patches, and of all terms, whatever their schedule says.
 
         Args:
             x: ``(B, C, H, W)``, pictures in [0, 1] units or maps.
@@ -138,14 +141,14 @@ class BatchObjective:
             self._problems,
             self._iterations,
             windows,
-            lambda term, iteration: term.prior.has_energy,
+            lambda term, iteration: term.recorded_as is not None,
             self._moved,
             self._pick_terms,
         )
         with torch.no_grad():
             maps = self._network.features(self._pad(x), self._layers(energies))
             losses = [match.loss(pick(maps[match.layer], match.index)) for match in self._matches]
-            return self._collect([x], maps, losses, energies, range(len(x)))
+            return self._collect([x], maps, losses, energies, range(len(x)), None)
 
     def _pad(self, x: Tensor) -> Tensor:
         return torch.cat([x, x]) if self._padded else x.detach()
@@ -157,6 +160,7 @@ class BatchObjective:
         losses: Sequence[Tensor],
         energies: Sequence[TermGroup],
         record: Sequence[int],
+        patch_offsets: PatchOffsets,
     ) -> list[dict[str, float]]:
         wanted = set(record)
         columns: list[Tensor] = list(losses)
@@ -169,10 +173,9 @@ class BatchObjective:
                 if not chosen:
                     continue
                 source = stacks[term.stack] if term.layer is None else maps[term.layer].detach()
-                columns.append(
-                    term.prior.energy(pick(source, self._index([term.rows[i] for i in chosen], len(source))))
-                )
-                labels += [(term.places[i], "term", term.names[i]) for i in chosen]
+                picked = pick(source, self._index([term.rows[i] for i in chosen], len(source)))
+                columns.append(term.record(picked, chosen, patch_offsets))
+                labels += [(term.places[i], "term", label) for i in chosen if (label := term.labels[i]) is not None]
         values = torch.cat(columns).tolist()  # the only wait for the device
         found: dict[int, dict[tuple[str, str], float]] = {place: {} for place in wanted}
         for (place, kind, name), value in zip(labels, values, strict=True):
@@ -183,8 +186,15 @@ class BatchObjective:
     def _sum_up(self, place: int, values: dict[tuple[str, str], float]) -> dict[str, float]:
         problem, iteration = self._problems[place], self._iterations[place]
         matched = [(match.weight, values["match", self._network.resolve(match.layer)]) for match in problem.matches]
-        energies = {term.name: values["term", term.name] for term in problem.terms if ("term", term.name) in values}
-        weights = {term.name: term.weight_at(iteration) for term in problem.terms}
+        recorded = {name: value for (kind, name), value in values.items() if kind == "term"}
         objective = sum(weight * value for weight, value in matched)
-        objective += sum(weights[name] * value for name, value in energies.items() if weights[name] > 0)
-        return {OBJECTIVE: objective, FEATURE_LOSS: sum(value for _, value in matched), **energies}
+        for term in problem.terms:
+            weight = term.weight_at(iteration)
+            if weight > 0 and term.name in recorded:  # a report is recorded under another name
+                objective += weight * recorded[term.name]
+        names = [term.recorded_as for term in problem.terms]
+        return {
+            OBJECTIVE: objective,
+            FEATURE_LOSS: sum(value for _, value in matched),
+            **{name: recorded[name] for name in names if name in recorded},
+        }

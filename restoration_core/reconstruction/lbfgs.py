@@ -124,7 +124,7 @@ class _Run:
             leaf = variable.detach().unsqueeze(0).requires_grad_()
             full = upsample(leaf, self.row.canvas)
         gradient = torch.empty_like(self._seen)
-        (losses,) = self._objective.gradient(self._seen.copy_(full.detach()), gradient, [{}], [0])
+        (losses,) = self._objective.gradient(self._seen.copy_(full.detach()), gradient, record=[0])
         if full is not leaf:  # the adjoint of the interpolation
             (gradient,) = torch.autograd.grad(full, leaf, gradient)
         slope = 0.0 if direction is None else float((gradient[0] * direction).sum())

@@ -8,7 +8,7 @@ from enum import Enum
 
 from torch import Tensor
 
-from restoration_core.priors.prior import Prior
+from restoration_core.priors.prior import Prior, Reporting
 
 FEATURE_LOSS = "feature_loss"
 OBJECTIVE = "objective"
@@ -59,7 +59,8 @@ class Term:
 
     Attributes:
         name: under which its energy is recorded, e.g. ``total_variation`` or ``priors.image``.
-        prior: the energy. A ``patch_stride`` is heeded on the image alone; on a map the sum is always full.
+        prior: the energy. With a ``patch_stride`` every step takes a random subset of the patches, drawn from the
+            problem's seed, on the image and on maps alike.
         weight: raw weight against the normalised feature loss, >= 0.
         layer: the feature map it acts on; None for the optimised variable itself, usually the image.
         schedule: factor on the weight by iteration, >= 0; None for 1 throughout. While it is 0 the prior is not
@@ -75,6 +76,16 @@ class Term:
     def active(self, iteration: int) -> bool:
         """Return whether the schedule lets it take part at ``iteration`` (counted from 0)."""
         return self.schedule is None or self.schedule.at(iteration) > 0
+
+    @property
+    def recorded_as(self) -> str | None:
+        """The name of its curve: its own for an energy; ``<name>.report`` for what a prior without one reports.
+
+        None for a prior with neither. A report is no part of the objective.
+        """
+        if self.prior.has_energy:
+            return self.name
+        return f"{self.name}.report" if isinstance(self.prior, Reporting) else None
 
     def weight_at(self, iteration: int) -> float:
         """Return the weight times the schedule's factor at ``iteration``."""
@@ -175,10 +186,11 @@ class Result:
         status: how it ended.
         iterations: steps taken.
         losses: final raw values: ``objective`` (weighted sum), ``feature_loss`` (unweighted sum over the matched
-            layers), and one unweighted energy per term by its name, whatever its schedule. Taken on the centre crop
-            before clamping, weighted as in the last step.
+            layers), and one unweighted energy or report per term (:attr:`Term.recorded_as`), whatever its schedule.
+            Taken on the centre crop before clamping, weighted as in the last step, over all patches.
         curve_steps: iterations at which ``curves`` were recorded.
-        curves: the same names, values over ``curve_steps``; a term's is NaN while its schedule keeps it out.
+        curves: the same names, values over ``curve_steps``; a term's is NaN while its schedule keeps it out. Energies
+            of terms with a patch stride are those of the step's own patches: unbiased, and as cheap as the step.
         snapshots: pictures ``(3, H, W)`` in [0, 1] by iteration.
         compute_s: this row's share of the batch's wall time.
     """

@@ -143,7 +143,7 @@ def start_row(key: Hashable, problem: Problem, size: int, network: FeatureNetwor
                 stride, (problem.iterations, 2), generator=random_generator(problem.seed, "patches", term.name)
             )
             for term in problem.terms
-            if term.layer is None and (stride := getattr(term.prior, "patch_stride", 1)) > 1
+            if (stride := getattr(term.prior, "patch_stride", 1)) > 1
         },
     )
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from restoration_core.networks.feature_network import FeatureNetwork
-from restoration_core.priors.prior import Prior
+from restoration_core.priors.prior import Prior, Reporting
 from restoration_core.reconstruction.problem import Problem, Term
 from restoration_core.reconstruction.windows import cached_chunks
 
 Home = tuple[int, int]
 """What the image priors of a row see: the number of a stack of pictures, and the row's place in it."""
+
+PatchOffsets = Sequence[Mapping[str, Tensor]] | None
+"""Per row of the batch and name of a term with a patch stride the corner ``(2,)`` of a step's patch grid; None for
+all patches."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class TermGroup:
         layer: the map it acts on; None for the optimised variable.
         stack: where ``layer`` is None, the stack of pictures it acts on.
         places: rows of the batch, one per term.
-        names: of the terms.
+        names: of the terms; ``labels``: of their curves, None where there is nothing to record.
         rows: where the terms' rows lie in the stack, or in the network's batch.
         index: the same as a tensor; None for all in order.
         weights: ``(k,)``, schedules included.
@@ -37,22 +41,20 @@ class TermGroup:
     stack: int
     places: list[int]
     names: list[str]
+    labels: list[str | None]
     rows: list[int]
     index: Tensor | None
     weights: Tensor
 
-    def add_gradient(self, x: Tensor, out: Tensor, patch_offsets: Sequence[dict[str, Tensor]]) -> None:
+    def add_gradient(self, x: Tensor, out: Tensor, patch_offsets: PatchOffsets) -> None:
         """Add the weighted gradient with respect to ``x``, ``(B, C, H, W)``, to ``out`` of the same shape.
 
         Args:
-            x: the stack.
+            x: the stack, or the layer's map.
             out: changed.
-            patch_offsets: per row of the batch and term name the corner ``(2,)`` of this step's patch grid.
+            patch_offsets: of this step.
         """
-        corners = None
-        if getattr(self.prior, "patch_stride", 1) > 1:
-            drawn = [patch_offsets[place][name] for place, name in zip(self.places, self.names, strict=True)]
-            corners = torch.stack(drawn)
+        corners = self._corners(range(len(self.places)), patch_offsets)
         picked = pick(x, self.index)
         for chunk in cached_chunks(picked):
             if corners is None:
@@ -64,6 +66,28 @@ class TermGroup:
                 out[chunk].add_(gradient)
             else:
                 out.index_add_(0, self.index[chunk], gradient)
+
+    def record(self, picked: Tensor, chosen: Sequence[int], patch_offsets: PatchOffsets) -> Tensor:
+        """Return the energies, or reports, of some of the terms.
+
+        Args:
+            picked: what they act on, ``(k, C, H, W)``.
+            chosen: their k places among the group's terms.
+            patch_offsets: of this step.
+        """
+        if not self.prior.has_energy:
+            assert isinstance(self.prior, Reporting)
+            return self.prior.report(picked)
+        corners = self._corners(chosen, patch_offsets)
+        energy: Tensor = (
+            self.prior.energy(picked) if corners is None else self.prior.energy_at(picked, corners)  # type: ignore[attr-defined]
+        )
+        return energy
+
+    def _corners(self, chosen: Sequence[int], patch_offsets: PatchOffsets) -> Tensor | None:
+        if patch_offsets is None or getattr(self.prior, "patch_stride", 1) == 1:
+            return None
+        return torch.stack([patch_offsets[self.places[i]][self.names[i]] for i in chosen])
 
 
 def group_terms(
@@ -86,7 +110,7 @@ def group_terms(
         moved: priors on the batch's device by identity; filled.
         index: turns rows of a stack (None: of the network's batch) into what picks them, None for all in order.
     """
-    found: dict[Hashable, tuple[Prior, str | None, int, list[tuple[int, str, float]]]] = {}
+    found: dict[Hashable, tuple[Prior, str | None, int, list[tuple[int, Term, float]]]] = {}
     for place, (problem, iteration) in enumerate(zip(problems, iterations, strict=True)):
         for term in problem.terms:
             if not wanted(term, iteration):
@@ -94,7 +118,7 @@ def group_terms(
             layer = None if term.layer is None else network.resolve(term.layer)
             stack = homes[place][0] if layer is None else 0
             group = found.setdefault((_identity(term.prior), layer, stack), (term.prior, layer, stack, []))
-            group[3].append((place, term.name, term.weight_at(iteration)))
+            group[3].append((place, term, term.weight_at(iteration)))
     groups = []
     for prior, layer, stack, entries in found.values():
         identity = _identity(prior)
@@ -104,8 +128,8 @@ def group_terms(
         rows = places if layer is not None else [homes[place][1] for place in places]
         weights = torch.tensor([weight for _, _, weight in entries], dtype=network.dtype, device=network.device)
         picked = index(rows, stack if layer is None else None)
-        names = [name for _, name, _ in entries]
-        groups.append(TermGroup(moved[identity], layer, stack, places, names, rows, picked, weights))
+        names, labels = [term.name for _, term, _ in entries], [term.recorded_as for _, term, _ in entries]
+        groups.append(TermGroup(moved[identity], layer, stack, places, names, labels, rows, picked, weights))
     return groups
 
 

@@ -90,7 +90,7 @@ def _terms(problem: Problem, network: FeatureNetwork, size: int) -> list[str]:
     faults: list[str] = []
     side = canvas_side(problem, size) if problem.jitter_canvas == CANVAS else size
     seen = (network.channels, side, side)
-    names = [term.name for term in problem.terms]
+    names = [name for term in problem.terms for name in {term.name, term.recorded_as or term.name}]
     for name in sorted({name for name in names if names.count(name) > 1 or name in (FEATURE_LOSS, OBJECTIVE)}):
         faults.append(f"term name {name!r} is taken; valid: a name of its own for every term")
     for term in problem.terms:
@@ -122,7 +122,7 @@ def _line_search(problem: Problem) -> list[str]:
     for term in problem.terms:
         if term.weight > 0 and not term.prior.has_energy:
             faults.append(f"term {term.name!r}: {LBFGS} needs an energy, this prior has only a gradient")
-        if term.weight > 0 and term.layer is None and (stride := getattr(term.prior, "patch_stride", 1)) > 1:
+        if term.weight > 0 and (stride := getattr(term.prior, "patch_stride", 1)) > 1:
             faults.append(
                 f"term {term.name!r}: {LBFGS} takes no random patches, but got patch_stride {stride}; valid: 1"
             )

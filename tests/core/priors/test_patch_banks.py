@@ -103,15 +103,19 @@ def test_mean_over_all_offsets_is_the_full_gradient(make: Callable[[str], PatchF
 
 
 @pytest.mark.parametrize("make", [full, channelwise, separable])
-def test_few_patches_of_a_map_pull_at_the_picture_through_a_network(make: Callable[[str], PatchField]) -> None:
+def test_few_patches_energy_has_their_gradient_and_the_full_energy_as_its_mean(
+    make: Callable[[str], PatchField],
+) -> None:
     prior = ChannelSubset(make("student_t"), (1, 2, 3, 4), 5).with_stride(2)
-    mixing, picture = draw(5, 3, seed=5), draw(2, 3, 8, 7, seed=3).requires_grad_()
-    offsets, weights = torch.tensor([[0, 1], [1, 1]]), torch.tensor([2.0, -0.5], dtype=torch.float64)
-    feature_map = torch.einsum("fc,bchw->bfhw", mixing, picture)
-    (found,) = torch.autograd.grad((weights * prior.differentiable_at(feature_map, offsets)).sum(), picture)
-    at_map = prior.gradient_at(feature_map.detach(), offsets) * weights.reshape(-1, 1, 1, 1)
-    torch.testing.assert_close(found, torch.einsum("fc,bfhw->bchw", mixing, at_map))
-    assert torch.equal(prior.field.differentiable_at(feature_map[:, 1:], offsets), torch.zeros(2, dtype=torch.float64))
+    x = draw(2, 5, 8, 7, seed=3)
+    corners = [torch.tensor([[down, right], [right, down]]) for down in range(2) for right in range(2)]
+    mean = torch.stack([prior.energy_at(x, corner) for corner in corners]).mean(dim=0)
+    torch.testing.assert_close(mean, prior.energy(x), rtol=1e-12, atol=0)
+    direction, step = draw(2, 5, 8, 7, seed=4), 1e-5
+    for corner in corners:
+        ahead, behind = (prior.energy_at(x + sign * step * direction, corner) for sign in (1, -1))
+        slope = (prior.gradient_at(x, corner) * direction).sum(dim=(1, 2, 3))
+        torch.testing.assert_close((ahead - behind) / (2 * step), slope, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("make", [full, channelwise, separable])
