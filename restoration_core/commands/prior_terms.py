@@ -98,8 +98,8 @@ def calibrate_terms(
 ) -> tuple[Term, ...]:
     """Return the terms with raw weights, their weights being in calibrated units.
 
-    ``raw weight = weight * kappa_features(s) / kappa_prior(s)``. A calibration that is not kept is measured now, on the
-    sample pictures, as ``restoration prior calibrate`` does without options, and kept.
+    See :meth:`Calibration.raw_weight` for the rule. A calibration that is not kept is measured now, on the sample
+    pictures, as ``restoration prior calibrate`` does without options, and kept.
 
     Args:
         given: with calibrated weights.

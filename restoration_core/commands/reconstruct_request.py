@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.commands.prior_terms import CALIBRATED, calibrate_terms, given_terms, with_stride
-from restoration_core.errors import InputError, unknown
+from restoration_core.errors import InputError, InputErrors, unknown
 from restoration_core.images import expand_images, folder_pictures, load_image
 from restoration_core.metrics.structural import WINDOW
 from restoration_core.networks import Classifier, open_network
@@ -186,9 +186,7 @@ def _layers(request: Request, classifier: Classifier) -> list[str]:
             )
         named += matching
     if not named:
-        raise InputError(
-            f"no layer is given; valid: --layer {classifier.layers[-1]}, several of them, or --layers {ALL}"
-        )
+        raise InputError(f"no layer is given; valid: --layers {ALL}, or --layer of {', '.join(classifier.layers)}")
     return sorted(dict.fromkeys(named), key=classifier.depth)
 
 
@@ -214,6 +212,7 @@ def _layer_plan(
         preset = replace(preset, jitter=request.jitter)
     if request.no_bound:
         preset = replace(preset, bound=None)
+    _check_line_search(preset)
     library = PriorLibrary()
     given = given_terms(request.prior, request.weight, classifier, library)
     terms, calibrated = tuple(each.term for each in given), {}
@@ -225,6 +224,19 @@ def _layer_plan(
     if request.patch_stride is not None:
         every = tuple(with_stride(term, request.patch_stride) for term in every)
     return LayerPlan(layer, replace(preset, terms=every), calibrated)
+
+
+def _check_line_search(preset: Preset) -> None:
+    """Say in the command's words what of the preset L-BFGS cannot take; the solver would say it in its own."""
+    if preset.optimizer != LBFGS:
+        return
+    faults = []
+    if preset.jitter > 1:
+        faults.append(f"--optimizer {LBFGS}: takes no jitter, which preset {preset.name} has; valid: with --jitter 1")
+    if preset.bound is not None:
+        faults.append(f"--optimizer {LBFGS}: takes no bound, which preset {preset.name} has; valid: with --no-bound")
+    if faults:
+        raise InputErrors(faults)
 
 
 def _with_steps(preset: Preset, request: Request) -> Preset:

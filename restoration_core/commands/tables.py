@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-_PIPED_WIDTH = 240
+_PIPED_WIDTH = 1000
 
 
 def make_table(*columns: str) -> Table:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from restoration_core.images import absolute_difference, signed_difference
+from restoration_core.images import absolute_difference, signed_difference, spread_view
 
 
 def flat(value: float) -> np.ndarray:
@@ -43,3 +43,11 @@ def test_other_shapes_and_scales_are_refused() -> None:
         signed_difference(flat(0), np.zeros((3, 3, 3)))
     with pytest.raises(ValueError, match="scale must be > 0"):
         absolute_difference(flat(0), flat(0), scale=0)
+
+
+def test_the_spread_is_black_where_restarts_agree_and_white_from_its_scale_on() -> None:
+    spread = np.array([[0.0, 0.05], [0.25, 0.4]])
+    assert spread_view(spread) == pytest.approx(np.array([[[0, 0.2], [1, 1]]] * 3))
+    assert spread_view(spread, scale=0.5) == pytest.approx(np.array([[[0, 0.1], [0.5, 0.8]]] * 3))
+    with pytest.raises(ValueError, match=r"spread must be \(H, W\)"):
+        spread_view(flat(0.1))
