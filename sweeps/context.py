@@ -13,6 +13,7 @@ from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
 from restoration_core.priors import Trained
 from restoration_core.reconstruction import Problem, keep_freed_memory
+from sweeps.calibrated_units import Units
 from sweeps.prior_reference import PriorReference
 from sweeps.problems import build_problems
 from sweeps.spec_models import SweepSpec
@@ -27,6 +28,7 @@ class PackContext:
         classifier: on the CPU until :meth:`on` moves it.
         images: originals by name, ``(3, S, S)``, RGB in [0, 1].
         priors: trained priors by what parameters call them.
+        units: raw weights of calibrated weights of 1, for a sweep in calibrated units.
         device: where packs compute.
         threads: of PyTorch's own, per process.
     """
@@ -35,6 +37,7 @@ class PackContext:
     classifier: Classifier
     images: Mapping[str, Tensor]
     priors: Mapping[PriorReference, Trained] = field(default_factory=dict)
+    units: Units = field(default_factory=dict)
     device: str = "cpu"
     threads: int = 1
     _features: dict[str, Tensor] = field(default_factory=dict, repr=False)
@@ -46,7 +49,8 @@ class PackContext:
             keep_freed_memory()
         dtype = torch.float32
         priors = {key: replace(item, prior=item.prior.to(device, dtype)) for key, item in self.priors.items()}
-        return PackContext(self.spec, self.classifier.to(device, dtype), self.images, priors, device, self.threads)
+        classifier = self.classifier.to(device, dtype)
+        return PackContext(self.spec, classifier, self.images, priors, self.units, device, self.threads)
 
     def prior(self, reference: PriorReference) -> Trained:
         """Return a trained prior.
@@ -83,7 +87,7 @@ class PackContext:
             image: {layer: maps[layer][index] for layer in self.spec.layers} for index, image in enumerate(self.images)
         }
         built = build_problems(
-            self.spec, parameters, self.classifier, list(self.images.items()), seed, self.prior, targets
+            self.spec, parameters, self.classifier, list(self.images.items()), seed, self.prior, self.units, targets
         )
         return dict(zip(self.images, built, strict=True))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sweeps.calibrations import calibrate_missing
 from sweeps.context import PackContext
 from sweeps.devices import check_gpus
 from sweeps.lease import Lease, new_holder, user_name
@@ -74,7 +75,7 @@ def start(
         name: in place of the spec's.
         verdict: judge the winner on the validation pictures at the end.
         progress: called now and then with the coordinator's `progress()`.
-        notice: called with a line of text while a missing prior is trained.
+        notice: called with a line of text while a missing prior is trained or a calibration measured.
 
     Raises:
         InputError: something given is wrong; nothing was written and Ray not started.
@@ -96,6 +97,7 @@ def start(
     validation = load(spec.validate_on, spec.image_size)
     with open_writer(store_url) as writer:
         priors, prior_keys = train_missing(spec, classifier, writer, notice)
+        units, calibration_keys = calibrate_missing(spec, classifier, images, priors, writer, notice)
         sweep_id = writer.create_sweep(
             NewSweep(
                 name=spec.name,
@@ -106,7 +108,7 @@ def start(
                 seed=spec.method.seed,
                 trials_planned=planned_trials(spec),
                 owner=user_name(),
-                versions=versions(classifier, prior_keys),
+                versions=versions(classifier, prior_keys, calibration_keys),
                 images=[
                     (image, split, encode(picture))
                     for split, pictures in ((SEARCH, images), (VALIDATION, validation))
@@ -114,7 +116,7 @@ def start(
                 ],
             )
         )
-        context = PackContext(spec, classifier, images, priors, threads=spec.resources.threads)
+        context = PackContext(spec, classifier, images, priors, units, threads=spec.resources.threads)
         job = Job(store_url, spec.name, new_holder(), context, started_at=started_at)
         return carry_through(job, run, writer, sweep_id, mlflow_uri, verdict, progress or _silent)
 

@@ -276,7 +276,7 @@ class _Pack:
         )
 
     def _raw(self, item: Assignment) -> dict[str, Any]:
-        return raw_parameters(self._context.spec, item.parameters, self._context.classifier)
+        return raw_parameters(self._context.spec, item.parameters, self._context.classifier, self._context.units)
 
     def _hand_in(self, done: Sequence[_Live]) -> None:
         rows = [(live, image) for live in done for image in live.problems]

@@ -16,6 +16,7 @@ import torch
 from restoration_core.networks import Classifier, open_network
 from restoration_core.reconstruction import BatchSolver, Problem, keep_freed_memory
 from sweeps import verdict
+from sweeps.calibrated_units import subjects
 from sweeps.devices import device_here, gpus_here
 from sweeps.distributions import middle
 from sweeps.prior_needs import priors_needed
@@ -23,7 +24,7 @@ from sweeps.prior_reference import PriorReference
 from sweeps.problems import build_problems, compute_targets
 from sweeps.sizing import Sizing, planned_trials, size_packs, usable_cores
 from sweeps.space import SearchSpace
-from sweeps.spec_models import BUNDLED_NETWORK, SweepSpec
+from sweeps.spec_models import BUNDLED_NETWORK, CALIBRATED, SweepSpec
 from sweeps.stand_ins import StandIns
 
 MEASURE_S = 1.0
@@ -150,6 +151,12 @@ def _notes(
     missing = [str(reference) for reference in needed if stand_ins.kept(reference) is None]
     if missing:
         notes.append(f"priors to be trained first, not in the time: {', '.join(missing)}")
+    if spec.units == CALIBRATED:
+        names = [subject.name for subject in subjects(spec, stand_ins.classifier)]
+        notes.append(
+            f"calibrations at {', '.join(spec.layers)} that are not kept are measured first, not in the time: "
+            f"{', '.join(names)}"
+        )
     return notes
 
 
@@ -200,6 +207,11 @@ def _measure(spec: SweepSpec, sizing: Sizing, device: str, classifier: Classifie
     return _Measured(step_s, _peak_memory_mb(device), sum(sizes) / len(sizes) if sizes else 3.0 * spec.image_size**2)
 
 
+def _ones(spec: SweepSpec, classifier: Classifier) -> dict[str, float]:
+    """Return units for timing a step: what a weight is does not change the time."""
+    return {subject.name: 1.0 for subject in subjects(spec, classifier)} if spec.units == CALIBRATED else {}
+
+
 def _time_steps(solver: BatchSolver[int], device: str) -> float:
     solver.advance(2)  # buffers and kernels
     _finish(device)
@@ -230,7 +242,7 @@ def _pack_of_problems(spec: SweepSpec, width: int, classifier: Classifier) -> li
         parameters = space.suggest(study.ask())
         # Long enough that no row ends while it is timed.
         lasting = parameters | {"iterations": max(spec.budget.iterations, MOST_STEPS + 3)}
-        problems += build_problems(spec, lasting, classifier, images, number, lookup, targets)
+        problems += build_problems(spec, lasting, classifier, images, number, lookup, _ones(spec, classifier), targets)
     return problems
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from restoration_core.networks import Classifier
 
 MOST_PRIORS = 64
-_CHOOSING = ("expert", "patch_size", "bank", "dims", "prior")
+CHOOSING = ("expert", "patch_size", "bank", "dims", "prior")
+"""The parameters of a group that say which training is meant."""
 
 
 def priors_needed(spec: SweepSpec, classifier: Classifier) -> list[PriorReference]:
@@ -26,11 +27,11 @@ def priors_needed(spec: SweepSpec, classifier: Classifier) -> list[PriorReferenc
 
     found: dict[PriorReference, None] = {}
     for group in trained_groups(spec.parameters):
-        for settings in combinations(spec.parameters, group, _CHOOSING):
+        for settings in combinations(spec.parameters, group, CHOOSING):
             complete = settings | prior_defaults(group, settings, classifier)
             found[reference_of(complete, group)] = None
     for baseline in SearchSpace.from_spec(spec).baselines:
-        raw = raw_parameters(spec, baseline.parameters, classifier)
+        raw = raw_parameters(spec, baseline.parameters, classifier, {})
         found |= {reference_of(raw, group): None for group in groups_among(raw) if group not in HAND_CRAFTED}
     return list(found)
 
@@ -51,5 +52,5 @@ def combinations(
 
 def count_of(parameters: Mapping[str, Parameter], group: str) -> int:
     """Return how many trained priors a group may ask for at most."""
-    names = [name for child in _CHOOSING if (name := f"{group}.{child}") in parameters]
+    names = [name for child in CHOOSING if (name := f"{group}.{child}") in parameters]
     return math.prod(len(values_of(parameters[name]) or ()) for name in names)

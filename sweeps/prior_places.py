@@ -11,7 +11,7 @@ from restoration_core.errors import InputError
 from sweeps.flatten import Fault
 from sweeps.known_parameters import OF_NOISE_EXPERTS, at_layer, known_parameter, layer_of, split_name
 from sweeps.parameters import Parameter, parameter_faults
-from sweeps.prior_needs import MOST_PRIORS, combinations, count_of, trained_groups
+from sweeps.prior_needs import CHOOSING, MOST_PRIORS, combinations, count_of, trained_groups
 from sweeps.prior_reference import PriorReference
 from sweeps.spec_models import BaselineSpec
 from sweeps.yaml_loader import YamlPath
@@ -57,9 +57,7 @@ def _placed(
             placed = group if layer is None else at_layer(group, classifier.resolve(layer))
             if (other := own.setdefault(placed, group)) != group:
                 raise InputError(f"{group} and {other} are one prior; valid: one of them, or @label for a second prior")
-            sound = not any(
-                known_parameter(name) is None or any(parameter_faults(name, inside[name])) for name in inside
-            )
+            sound = all(known_parameter(name) and not any(parameter_faults(name, inside[name])) for name in inside)
             if size is not None and sound and count_of(parameters, group) <= MOST_PRIORS:
                 for child, message in check_group(group, inside, layer_of(placed), classifier, size):
                     faults.append(((*where, f"{group}.{child}"), message))
@@ -72,7 +70,7 @@ def _placed(
 
 def _rename(name: str, groups: Mapping[str, str]) -> str:
     group, child = split_name(name)
-    return f"{groups[group]}.{child}" if group in groups else name
+    return name if group is None or group not in groups else f"{groups[group]}.{child}"
 
 
 def check_group(
@@ -96,7 +94,7 @@ def check_group(
     if len(shape) != 3:
         raise InputError(f"layer {layer!r} has no map, only {shape[0]} values; valid: a layer before fc")
     faults: dict[tuple[str, str], None] = {}
-    for settings in combinations(parameters, group, ("expert", "patch_size", "bank", "dims", "prior")):
+    for settings in combinations(parameters, group, CHOOSING):
         written = [name for name in ("prior", "dims", "patch_size") if f"{group}.{name}" in settings]
         child = written[0] if written else "weight"
         try:

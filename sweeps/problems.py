@@ -11,6 +11,7 @@ from restoration_core.networks import Classifier
 from restoration_core.objectives.feature_match import feature_targets
 from restoration_core.reconstruction import FeatureMatch, Problem, Schedule
 from restoration_core.seeds import derive_seed
+from sweeps.calibrated_units import Units
 from sweeps.raw_parameters import raw_parameters
 from sweeps.spec_models import SweepSpec
 from sweeps.terms import PriorLookup, build_terms
@@ -32,6 +33,7 @@ def build_problems(
     images: Sequence[tuple[str, Tensor]],
     seed: int,
     prior_lookup: PriorLookup,
+    units: Units,
     targets: Targets | None = None,
 ) -> list[Problem]:
     """Return one problem per picture.
@@ -43,12 +45,13 @@ def build_problems(
         images: names and originals ``(3, H, W)``, RGB in [0, 1].
         seed: of the trial; each picture's problem has a seed derived from it and the picture's name.
         prior_lookup: reference -> trained prior.
+        units: raw weights of calibrated weights of 1, for a sweep in calibrated units.
         targets: what :func:`compute_targets` gave; computed here when None.
 
     Raises:
         InputError: a prior that cannot be had, or a preset that does not exist.
     """
-    raw = raw_parameters(spec, parameters, classifier)
+    raw = raw_parameters(spec, parameters, classifier, units)
     known = compute_targets(spec, classifier, images) if targets is None else targets
     terms = build_terms(raw, classifier, prior_lookup)
     iterations = int(raw["iterations"])

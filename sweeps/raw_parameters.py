@@ -12,6 +12,7 @@ from restoration_core.priors.feature_maps import default_patch_size
 from restoration_core.priors.isotropic_range import IsotropicRange
 from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.priors.total_variation import TotalVariation
+from sweeps.calibrated_units import Units, raw_weights
 from sweeps.known_parameters import (
     ENABLED,
     HAND_CRAFTED,
@@ -19,12 +20,14 @@ from sweeps.known_parameters import (
     OF_NOISE_EXPERTS,
     OF_PATCH_EXPERTS,
     PRESET,
+    RAW,
+    RAW_WEIGHT,
     UNITS,
     group_of,
     groups_among,
     layer_of,
 )
-from sweeps.spec_models import SweepSpec
+from sweeps.spec_models import CALIBRATED, SweepSpec
 
 OPTIMISER_DEFAULTS: Mapping[str, Any] = {
     "optimizer": "adam",
@@ -46,7 +49,9 @@ DEFAULT_EXPERT = "student_t"
 IMAGE_PATCH_SIZE = 8
 
 
-def raw_parameters(spec: SweepSpec, parameters: Mapping[str, Any], classifier: Classifier) -> dict[str, Any]:
+def raw_parameters(
+    spec: SweepSpec, parameters: Mapping[str, Any], classifier: Classifier, units: Units
+) -> dict[str, Any]:
     """Return all that decides a trial's problems: presets expanded, defaults filled in, weights in raw units.
 
     Args:
@@ -54,9 +59,14 @@ def raw_parameters(spec: SweepSpec, parameters: Mapping[str, Any], classifier: C
         parameters: of the trial, flat.
         classifier: a preset's settings depend on the network and the (deepest) matched layer, a patch size on the
             layer that a prior acts on.
+        units: raw weights of calibrated weights of 1, for a sweep in calibrated units.
 
     Returns:
-        Flat parameters. Those of a prior are there only when it has a weight above 0, and only those that act.
+        Flat parameters. Those of a prior are there only when it has a weight above 0, and only those that act. In a
+        sweep in calibrated units ``<group>.raw_weight`` stands in place of ``<group>.weight``.
+
+    Raises:
+        InputError: a preset that does not exist, or a prior without a unit.
     """
     settings: dict[str, Any] = {"iterations": spec.budget.iterations, **OPTIMISER_DEFAULTS}
     given = {key: value for key, value in parameters.items() if key not in (PRESET, UNITS)}
@@ -69,7 +79,14 @@ def raw_parameters(spec: SweepSpec, parameters: Mapping[str, Any], classifier: C
     active = [group for group in groups_among(settings) if is_on(group, settings)]
     for group in active:
         settings |= prior_defaults(group, settings, classifier)
+    if spec.units == CALIBRATED:
+        raw = PRESET in parameters or parameters.get(UNITS) == RAW
+        for group in active:
+            own = settings[f"{group}.weight"]
+            settings[f"{group}.{RAW_WEIGHT}"] = own if raw else raw_weights(settings, group, units)
     idle = {f"{group}.{child}" for group in active for child in (ENABLED, *idle_children(group, settings))}
+    if spec.units == CALIBRATED:
+        idle |= {f"{group}.weight" for group in active}
     return {name: value for name, value in settings.items() if name not in idle and group_of(name) in (None, *active)}
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 from restoration_core.errors import InputError
+from sweeps.known_parameters import RAW_WEIGHT
 from sweeps.messages import Assignment, Exchange, Report, TrialRecord
 from sweeps.pack import run_pack
 from sweeps.store.models import TrialState
@@ -32,6 +34,7 @@ class ReplayReport:
         differing: the ones that differ, as ``picture after STEP``.
         largest_metric_difference: relative, over all metrics of the trial.
         metrics: of this run.
+        raw_weights: of this run's priors, in a sweep in calibrated units.
         note: what a reader should know.
     """
 
@@ -41,6 +44,7 @@ class ReplayReport:
     differing: tuple[str, ...]
     largest_metric_difference: float
     metrics: Mapping[str, float]
+    raw_weights: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
 
 
@@ -75,17 +79,18 @@ def replay(store_url: str, name: str, number: int) -> ReplayReport:
     finally:
         torch.set_num_threads(threads)
     record = single.record
+    raw = {name: value for name, value in record.raw_parameters.items() if name.endswith(f".{RAW_WEIGHT}")}
     if trial.failure is not None or record.failure is not None:
         before, now = (said or "complete" for said in (trial.failure, record.failure))
         note = f"failed again: {now}" if now == before else f"was: {before}; is now: {now}"
-        return ReplayReport(now == before, number, 0, (), 0.0, dict(record.metrics), note)
+        return ReplayReport(now == before, number, 0, (), 0.0, dict(record.metrics), raw, note)
     here = {(item.image, item.step): item.picture.sha256 for item in record.pictures}
     differing = tuple(
         f"{item.image} after {item.step}" for item in trial.pictures if here.get((item.image, item.step)) != item.sha256
     )
     largest = _largest_difference(trial.metrics, record.metrics)
     identical = not differing if trial.pictures else largest <= TOLERANCE
-    return ReplayReport(identical, number, len(trial.pictures), differing, largest, dict(record.metrics), note)
+    return ReplayReport(identical, number, len(trial.pictures), differing, largest, dict(record.metrics), raw, note)
 
 
 class _Single:

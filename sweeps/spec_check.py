@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from restoration_core.errors import unknown
+from sweeps.calibrated_units import unit_rules
 from sweeps.flatten import Fault
 from sweeps.known_parameters import group_of, known_parameter, unknown_parameter
 from sweeps.parameters import Parameter, parameter_faults
 from sweeps.prior_rules import prior_rules
-from sweeps.spec_models import BASELINES, BudgetSpec, MetricSpec, SaveSpec
+from sweeps.spec_models import BASELINES, CALIBRATED, BudgetSpec, MetricSpec, SaveSpec
 
 Sections = Mapping[str, Any]
 
@@ -22,10 +23,9 @@ def rules(sections: Sections, given: frozenset[str]) -> Iterator[Fault]:
         sections: validated sections by key; ``parameters`` flat.
         given: flat names of all parameters that are written down, whether they validated or not.
     """
-    if sections.get("units") == "calibrated":
-        yield ("units",), "units: calibrated comes with a later version; valid: raw"
     yield from _metric_rules(sections.get("metric", []))
-    yield from _parameter_rules(sections.get("parameters", {}), given)
+    calibrated = sections.get("units") == CALIBRATED
+    yield from _parameter_rules(sections.get("parameters", {}), given, calibrated)
     yield from _budget_rules(sections)
     yield from _baseline_rules(sections)
     yield from _grid_rules(sections)
@@ -39,7 +39,7 @@ def _metric_rules(metrics: list[MetricSpec]) -> Iterator[Fault]:
             yield ("metric", index), f"metric {name!r} is given twice"
 
 
-def _parameter_rules(parameters: Mapping[str, Parameter], given: frozenset[str]) -> Iterator[Fault]:
+def _parameter_rules(parameters: Mapping[str, Parameter], given: frozenset[str], calibrated: bool) -> Iterator[Fault]:
     faulty = set()
     for name, parameter in parameters.items():
         for message in parameter_faults(name, parameter):
@@ -50,6 +50,8 @@ def _parameter_rules(parameters: Mapping[str, Parameter], given: frozenset[str])
             yield ("parameters", name), f"{name} has no effect without {group}.weight; valid: give {group}.weight too"
     sound = {name: parameter for name, parameter in parameters.items() if name not in faulty}
     for name, message in prior_rules(sound, given):
+        yield ("parameters", name), message
+    for name, message in unit_rules(sound) if calibrated else ():
         yield ("parameters", name), message
 
 
@@ -85,13 +87,18 @@ def _baseline_rules(sections: Sections) -> Iterator[Fault]:
             yield where, f"{unknown('baseline', baseline.name, BASELINES)}, or {{name: ..., parameters: {{...}}}}"
         if baseline.parameters is not None and baseline.name in BASELINES:
             yield where, f"baseline {baseline.name!r} has its own parameters; valid: another name for yours"
-        for name, value in (baseline.parameters or {}).items():
+        given = baseline.parameters or {}
+        for name, value in given.items():
             inside = (*where, "parameters", name)
             if known_parameter(name) is None:
                 yield inside, unknown_parameter(name)
                 continue
             for message in parameter_faults(name, Parameter(value=value)):
                 yield inside, message
+            group = group_of(name)
+            if sections.get("units") == CALIBRATED and group is not None and f"{group}.weight" not in given:
+                message = f"{name} needs {group}.weight beside it: a baseline's weights are raw, the spec's calibrated"
+                yield inside, f"{message}; valid: give {group}.weight too"
 
 
 def _grid_rules(sections: Sections) -> Iterator[Fault]:

@@ -31,7 +31,7 @@ class StandIns:
     """
 
     def __init__(self, classifier: Classifier) -> None:
-        self._classifier, self._library = classifier, PriorLibrary()
+        self.classifier, self._library = classifier, PriorLibrary()
         self._found: dict[PriorReference, Trained] = {}
 
     def __call__(self, reference: PriorReference) -> Trained:
@@ -52,12 +52,12 @@ class StandIns:
         """Return the recipe of a prior; one named by the user is taken as the library has it."""
         if reference.library is not None:
             return self._library.entry(reference.library).recipe
-        return recipe_of(reference, self._classifier, self._library)
+        return recipe_of(reference, self.classifier, self._library)
 
     def floats(self, reference: PriorReference) -> int:
         """Return about how many numbers a prior's tensors hold."""
         recipe = self.recipe(reference)
-        channels = 3 if reference.layer is None else map_shape(self._classifier, reference.layer)[0]
+        channels = 3 if reference.layer is None else map_shape(self.classifier, reference.layer)[0]
         if isinstance(recipe, DenoiserRecipe):
             ends = 2 * channels * recipe.factor**2
             return 9 * recipe.width * (ends + (recipe.depth - 2) * recipe.width)
@@ -70,7 +70,7 @@ class StandIns:
 
     def _random(self, reference: PriorReference) -> Trained:
         recipe = self.recipe(reference)
-        channels = 3 if reference.layer is None else map_shape(self._classifier, reference.layer)[0]
+        channels = 3 if reference.layer is None else map_shape(self.classifier, reference.layer)[0]
         return Trained(_random_prior(recipe, channels), recipe, TrainingReport(0, (), 0.0, 0.0, 0))
 
 

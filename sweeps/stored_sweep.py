@@ -12,6 +12,7 @@ from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier, open_network
+from sweeps.calibrations import Keys, stored_units
 from sweeps.context import PackContext
 from sweeps.pictures import decode
 from sweeps.spec_models import SweepSpec
@@ -24,8 +25,8 @@ SEARCH, VALIDATION = "search", "validation"
 _PACKAGES = ("deep-restoration", "torch", "torchvision", "ray", "optuna", "mlflow", "sqlalchemy", "numpy")
 
 
-def versions(classifier: Classifier, prior_keys: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a sweep's results depend on: packages, platform, network weights, trained priors."""
+def versions(classifier: Classifier, prior_keys: Mapping[str, str], calibration_keys: Keys) -> dict[str, Any]:
+    """Return what a sweep's results depend on: packages, platform, network weights, trained priors, calibrations."""
     found: dict[str, Any] = {"python": platform.python_version(), "platform": platform.platform()}
     for package in _PACKAGES:
         try:
@@ -34,7 +35,8 @@ def versions(classifier: Classifier, prior_keys: Mapping[str, str]) -> dict[str,
             continue
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
-    return found | {"weights_id": classifier.weights_id, "priors": dict(prior_keys)}
+    kept = {"priors": dict(prior_keys), "calibrations": {name: dict(keys) for name, keys in calibration_keys.items()}}
+    return found | {"weights_id": classifier.weights_id} | kept
 
 
 def open_classifier(spec: SweepSpec) -> Classifier:
@@ -71,7 +73,8 @@ def stored_context(store_url: str, writer: Writer, view: SweepView, split: str =
         )
     images = stored_pictures(store_url, view, split)
     priors = stored_priors(spec, classifier, writer, view.versions.get("priors", {}))
-    return PackContext(spec, classifier, images, priors, threads=spec.resources.threads)
+    units = stored_units(spec, writer, view.versions.get("calibrations", {}))
+    return PackContext(spec, classifier, images, priors, units, threads=spec.resources.threads)
 
 
 def stored_pictures(store_url: str, view: SweepView, split: str) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from restoration_core.priors.denoiser import Denoiser
 from restoration_core.priors.field_recipe import FieldRecipe
 from restoration_core.priors.patch_field import PatchField
 from restoration_core.reconstruction import Schedule, Term
-from sweeps.known_parameters import HAND_CRAFTED, NOISE_SCHEDULE, SCHEDULE, groups_among, layer_of
+from sweeps.known_parameters import HAND_CRAFTED, NOISE_SCHEDULE, RAW_WEIGHT, SCHEDULE, groups_among, layer_of
 from sweeps.prior_reference import PriorReference, reference_of
 
 PriorLookup = Callable[[PriorReference], Trained]
@@ -37,19 +37,20 @@ def build_terms(raw: Mapping[str, Any], classifier: Classifier, prior_lookup: Pr
     """
     terms: list[Term] = []
     for group in groups_among(raw):
-        weight, pieces = float(raw[f"{group}.weight"]), raw.get(f"{group}.{SCHEDULE}")
+        weight = raw.get(f"{group}.{RAW_WEIGHT}", raw.get(f"{group}.weight"))
+        pieces, stages, layer = raw.get(f"{group}.{SCHEDULE}"), raw.get(f"{group}.{NOISE_SCHEDULE}"), layer_of(group)
         schedule = None if pieces is None else _schedule(pieces)
-        if group in HAND_CRAFTED:
-            terms.append(Term(group, hand_crafted(raw, group, classifier), weight, schedule=schedule))
+        if stages is not None:
+            # In calibrated units each stage's prior has a raw weight of its own.
+            of_stages = [raw_weight for _, raw_weight in weight] if isinstance(weight, list) else [weight] * len(stages)
+            weights = {float(level): float(own) for (_, level), own in zip(stages, of_stages, strict=True)}
+            for level, own in weights.items():
+                prior = trained(raw, group, prior_lookup, level)
+                terms.append(Term(f"{group} {level:g}", prior, own, layer, _while_at(level, stages, schedule)))
             continue
-        stages = raw.get(f"{group}.{NOISE_SCHEDULE}")
-        layer = layer_of(group)
-        if stages is None:
-            terms.append(Term(group, trained(raw, group, prior_lookup), weight, layer, schedule))
-            continue
-        for level in levels_of(stages):
-            prior = trained(raw, group, prior_lookup, level)
-            terms.append(Term(f"{group} {level:g}", prior, weight, layer, _while_at(level, stages, schedule)))
+        hand = group in HAND_CRAFTED
+        prior = hand_crafted(raw, group, classifier) if hand else trained(raw, group, prior_lookup)
+        terms.append(Term(group, prior, float(weight), layer, schedule))
     return tuple(terms)
 
 
@@ -88,11 +89,6 @@ def at_noise(found: Trained, level: float, group: str) -> Prior:
     if not low * (1 - 1e-6) <= level <= high * (1 + 1e-6):
         raise InputError(f"{group}: {low:g} <= noise level <= {high:g} must hold for {recipe.title}, but got {level:g}")
     return _at_noise(prior, min(max(level * unit, prior.noise_levels[0]), prior.noise_levels[-1]))
-
-
-def levels_of(stages: Sequence[Sequence[float]]) -> list[float]:
-    """Return the distinct noise levels of a noise schedule as they come."""
-    return list(dict.fromkeys(float(level) for _, level in stages))
 
 
 # Rows of a batch that share a prior object are evaluated together, so equal ones must be one object.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ def judge(store_url: str, sweep: str, context: PackContext) -> dict[str, Any]:
         what = "no baseline was completed" if context.spec.baselines else "the spec names no baselines"
         return {"summary": f"no verdict: {what}, so there is nothing to compare trial {winner.number} with", **base}
     pictures = stored_pictures(store_url, view, VALIDATION)
-    fresh = PackContext(context.spec, context.classifier, pictures, context.priors, threads=usable_cores())
+    fresh = replace(context, images=pictures, threads=usable_cores(), _features={})
     scores = score(fresh, [winner, *rivals], view.seed)
     comparisons = {
         str(rival.baseline): compare(scores[winner.number], scores[rival.number], list(pictures), view.seed)

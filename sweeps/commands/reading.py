@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeps.commands.common import Addresses, address_options, json_option, print_json, print_rows, records
+from sweeps.known_parameters import PRESET, RAW_WEIGHT, UNITS
 
 if TYPE_CHECKING:
     from sweeps.store import SweepView
@@ -124,8 +125,10 @@ def print_best(rows: list[dict[str, Any]], title: str, fixed: Collection[str] = 
     # With one metric the objective is that metric: once is enough.
     repeated = any(all(row.get(metric) == row.get("objective") for row in rows) for metric in metrics)
     columns = ["number", "baseline", *([] if repeated else ["objective"]), *metrics]
-    hidden = {f"params.{name}" for name in (*fixed, "preset")}
+    hidden = {f"params.{name}" for name in (*fixed, PRESET, UNITS)}
     columns += [key for key in names if key.startswith("params.") and key not in hidden]
+    # In calibrated units the raw weights stand beside.
+    columns += [key for key in names if key.startswith("raw.") and key.endswith(f".{RAW_WEIGHT}")]
     shown = [{_short(key): value for key, value in row.items() if key in columns} for row in rows]
     print_rows(shown, [_short(key) for key in columns], title=title)
 
@@ -160,7 +163,7 @@ def _overview(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(column: str) -> str:
-    return column.removeprefix("metrics.").removeprefix("params.")
+    return column.removeprefix("metrics.").removeprefix("params.").removeprefix("raw.")
 
 
 def _flat(value: Any) -> str:

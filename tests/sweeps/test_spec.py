@@ -92,7 +92,7 @@ def test_the_file_names_a_sweep_that_has_no_name(tmp_path: Path) -> None:
         ("sampler: tpe", "sampler: grid", 12, ["grid sampler cannot walk log_uniform", "grid: n points"]),
         ("[none, mv2016]", "[none, mv2061]", 10, ["did you mean 'mv2016'"]),
         ("image_size: 64", "image_size: 8", 3, ["image_size", "8"]),
-        ("image_size: 64", "units: calibrated", 3, ["calibrated comes with a later version", "valid: raw"]),
+        ("image_size: 64", "units: calibrted", 3, ["unknown", "did you mean 'calibrated'"]),
         ("image_size: 64", "network: {name: alexnt}", 3, ["unknown network 'alexnt'", "did you mean 'alexnet'"]),
         ("image_size: 64", "network: {weights: nowhere.pt}", 3, ["nowhere.pt", "no such file"]),
         ("sample:coffee", "sample:cofee", 2, ["did you mean 'coffee'"]),
