@@ -107,7 +107,7 @@ def reconstruct(images: tuple[str, ...], out: Path, as_json: bool, **given: Any)
 
 def _run(plan: Plan, records: Records, out: Path, quiet: bool) -> list[Record]:
     """Return the records of all pictures and layers, layer by layer; what is not done yet is done and kept."""
-    from restoration_core.commands.reconstruct_records import settings_hash
+    from restoration_core.commands.reconstruct_records import picture_hash, settings_hash
     from restoration_core.commands.reconstruct_solving import Job, solve_jobs, total_steps
     from restoration_core.commands.reconstruct_writing import record_outcome
     from restoration_core.reconstruction import keep_freed_memory
@@ -132,6 +132,8 @@ def _run(plan: Plan, records: Records, out: Path, quiet: bool) -> list[Record]:
         with show_progress(total_steps(plan, jobs), quiet) as show:
             for outcomes in solve_jobs(plan, jobs, show):
                 for outcome in outcomes:
+                    job = outcome.job
+                    records.make_room(job.name, job.layer.layer, picture_hash(job.original))
                     row = record_outcome(outcome, plan, out)
                     records.keep(row)
                     found[row["name"], row["layer"]] = row

@@ -43,7 +43,7 @@ class Records:
             return
         try:
             rows = json.loads(path.read_text())
-            records = [row for row in rows if {"name", "layer", "image", "settings"} <= row.keys()]
+            records = [row for row in rows if {"name", "layer", "image", "picture", "settings"} <= row.keys()]
             self._kept = {(row["name"], row["layer"]): row for row in records}
         except (ValueError, TypeError, AttributeError, OSError) as error:
             raise InputError(f"--out {out}: its {FILE} cannot be read ({error}); valid: another folder") from error
@@ -71,9 +71,29 @@ class Records:
         files = {view: str(self._out / Path(file).name) for view, file in row["files"].items()}
         return row | {"files": files} if all(Path(file).is_file() for file in files.values()) else None
 
+    def make_room(self, name: str, layer: str, picture: str) -> None:
+        """Forget the record whose files are about to be replaced, so that no record speaks of another's files.
+
+        Args:
+            name, layer: of the new record.
+            picture: its picture; records of another picture or size under this name lose their original.
+        """
+        stale = [
+            key
+            for key, row in self._kept.items()
+            if key == (name, layer) or (key[0] == name and row["picture"] != picture)
+        ]
+        for key in stale:
+            del self._kept[key]
+        if stale:
+            self._write()
+
     def keep(self, row: Record) -> None:
         """Keep a record, in the place of that of the same picture and layer."""
         self._kept[row["name"], row["layer"]] = row
+        self._write()
+
+    def _write(self) -> None:
         self._out.mkdir(parents=True, exist_ok=True)
         aside = self._out / f".{FILE}.{os.getpid()}"
         try:
@@ -83,12 +103,17 @@ class Records:
             aside.unlink(missing_ok=True)
 
 
+def picture_hash(original: Tensor) -> str:
+    """Return the hash of a picture's pixels, ``(3, H, W)``, RGB in [0, 1]."""
+    return pixel_sha256(to_uint8(original.numpy()))
+
+
 def settings_hash(plan: Plan, layer: LayerPlan, original: Tensor) -> str:
     """Return a hash over all that decides what is written for one picture and layer, the device aside."""
     request = plan.request
     fields = {
         "version": _VERSION,
-        "picture": pixel_sha256(to_uint8(original.numpy())),
+        "picture": picture_hash(original),
         "network": [plan.classifier.name, plan.classifier.weights_id, layer.layer],
         "preset": [
             (field.name, _identity(getattr(layer.preset, field.name)))

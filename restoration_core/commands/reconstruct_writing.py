@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from restoration_core.commands.reconstruct_records import Record
+from restoration_core.commands.reconstruct_records import Record, picture_hash
 from restoration_core.commands.reconstruct_request import Plan
 from restoration_core.commands.reconstruct_solving import Outcome
 from restoration_core.images import (
@@ -44,6 +44,7 @@ def record_outcome(outcome: Outcome, plan: Plan, out: Path) -> Record:
         "image": job.reference,
         "name": job.name,
         "layer": job.layer.layer,
+        "picture": picture_hash(job.original),
         "preset": preset.name,
         "size": plan.size,
         "seed": plan.request.seed,

@@ -11,6 +11,7 @@ from PIL import Image
 
 from restoration_core.cli import main
 from restoration_core.images import load_image
+from restoration_core.priors.calibration_library import CalibrationLibrary
 
 QUICK = ["--layer", "conv2/relu", "--size", "24", "--iterations", "12"]
 
@@ -134,3 +135,40 @@ def test_the_piped_table_keeps_a_long_path_on_one_line(tmp_path: Path, capsys: p
     Image.effect_noise((30, 30), 50).convert("RGB").save(path)
     assert run(str(path), *QUICK, "--out", str(tmp_path / "out")) == 0
     assert f"{path} " in capsys.readouterr().out
+
+
+def test_a_network_of_ones_own_is_named_by_its_factory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_network_of_a_user.py").write_text(
+        "from torch import nn\n"
+        "def build():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 8, 5), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = ["--network", "own_network_of_a_user:build", "--mean", "0.5", "0.5", "0.5", "--native-size", "32"]
+    given = ["--layers", "[13]", "--size", "16", "--iterations", "20", "--json"]
+    assert run("sample:coffee", *own, *given, "--out", str(tmp_path / "out")) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["layer"] for row in rows] == ["1", "3"]
+    assert all(row["metrics"]["feature_error"] < 0.5 for row in rows)
+
+
+def test_weights_in_calibrated_units_are_told_with_their_raw_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESTORATION_PRIORS", str(tmp_path / "library"))
+    given = ["--prior", "total_variation", "--weight", "0.3", "--units", "calibrated"]
+    quick = ["--layer", "pool1", "--size", "16", "--iterations", "3", "--preset", "none"]
+    assert run("sample:coffee", *quick, *given, "--out", str(tmp_path / "out")) == 0
+    printed = capsys.readouterr()
+    (calibration,) = CalibrationLibrary(tmp_path / "library").list()
+    raw = calibration.raw_weight(0.3)
+    assert f"total_variation at pool1: calibrated weight 0.3 is raw weight {raw:.4g}" in printed.out
+    assert "curvature of total_variation" in printed.err
+    (row,) = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert row["terms"] == [
+        {"name": "total_variation", "layer": None, "weight": pytest.approx(raw), "calibrated_weight": 0.3}
+    ]
+    wanted = row["losses"]["feature_loss"] + raw * row["losses"]["total_variation"]
+    assert row["losses"]["objective"] == pytest.approx(wanted, rel=1e-5)

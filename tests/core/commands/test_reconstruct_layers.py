@@ -112,6 +112,17 @@ def test_a_file_that_is_gone_is_made_again(tmp_path: Path) -> None:
     }
 
 
+def test_records_whose_original_is_replaced_by_another_size_are_forgotten(tmp_path: Path) -> None:
+    quick = ["--iterations", "2", "--preset", "none", "--out", tmp_path]
+    assert run("sample:coffee", "--size", "16", *given("conv1/relu", "pool1"), *quick) == 0
+    assert run("sample:coffee", "sample:rocket", "--size", "20", *given("pool1"), *quick) == 0
+    assert [(row["name"], row["layer"], row["size"]) for row in records(tmp_path)] == [
+        ("coffee", "pool1", 20),
+        ("rocket", "pool1", 20),
+    ]
+    assert Image.open(tmp_path / "coffee-original.png").size == (20, 20)
+
+
 def test_a_folder_with_a_damaged_record_is_refused_and_left_as_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +132,7 @@ def test_a_folder_with_a_damaged_record_is_refused_and_left_as_it_is(
     assert (tmp_path / "metrics.json").read_text() == '[{"name":'
 
 
+@pytest.mark.slow
 def test_an_interrupted_command_keeps_what_is_done_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
