@@ -18,7 +18,7 @@ from restoration_core.commands.reconstruct import reconstruct
 
 PICTURES = ("sample:astronaut", "sample:chelsea", "sample:flower")
 TO = Path(__file__).parent.parent / "docs" / "images" / "layers.jpg"
-QUALITY = 90
+QUALITY = 82
 
 
 @click.command()

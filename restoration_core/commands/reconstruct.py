@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--prior",
     multiple=True,
     metavar="[LAYER=]NAME",
-    help="total_variation:2, logistic:8, convolutional@0.08, denoiser, conv2/relu=student_t:5, a library key ...",
+    help="total_variation:2, logistic:8, convolutional@0.08, denoiser, conv2/relu=student_t:3, a library key ...",
 )
 @click.option("--weight", multiple=True, type=float, help="Weight of each --prior, in their order.")
 @click.option(
