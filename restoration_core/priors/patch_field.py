@@ -166,8 +166,9 @@ class PatchField(Prior):
         self, x: Tensor, grids: Sequence[_Grid], *, with_energy: bool, with_gradient: bool
     ) -> tuple[Tensor, Tensor]:
         """Return energy and gradient summed over the patches of grids, over the number of all patches."""
+        x = x.detach().contiguous()  # networks' maps are channels_last, in which whole rows cannot be copied
         energy = x.new_zeros(len(x))
-        gradient = torch.zeros_like(x if with_gradient else x[:0], memory_format=torch.contiguous_format)
+        gradient = torch.zeros_like(x if with_gradient else x[:0])
         buffers: Buffers = {}
         for grid in grids:
             for band in self._bands(x, grid):
@@ -217,7 +218,7 @@ class PatchField(Prior):
         """Return ``s``, ``(R, patches)``, of the patches of a grid."""
         size, stride = self.patch_size, grid.stride
         height, width = (grid.rows - 1) * stride + size, (grid.columns - 1) * stride + size
-        window = x.detach()[grid.pictures, :, grid.top : grid.top + height, grid.left : grid.left + width]
+        window = x[grid.pictures, :, grid.top : grid.top + height, grid.left : grid.left + width]
         # (B, C, rows, columns, size, size) -> (C, size, size, B, rows, columns): whole rows of pixels are copied.
         patches = window.unfold(2, size, stride).unfold(3, size, stride).permute(1, 4, 5, 0, 2, 3)
         count, groups, dims = patches[0, 0, 0].numel(), self._groups, self._dims

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from restoration_core.networks.feature_network import FeatureNetwork
 from restoration_core.reconstruction.problem import DOT_PRODUCT, MEAN_SQUARED_ERROR, Problem
+from restoration_core.reconstruction.term_groups import Index
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class MatchGroup:
     Attributes:
         layer: resolved name.
         places: rows of the batch.
-        index: the same as a tensor; None for all rows in order.
+        index: what picks them.
         targets: phi_0, ``(k, ...)``.
         weights: ``(k,)``.
         inverses: ``1 / d``, ``(k,)``; None where d is the dot product, which depends on phi.
@@ -28,7 +29,7 @@ class MatchGroup:
 
     layer: str
     places: list[int]
-    index: Tensor | None
+    index: Index
     targets: Tensor
     weights: Tensor
     inverses: Tensor | None
@@ -58,14 +59,14 @@ class MatchGroup:
 
 
 def group_matches(
-    network: FeatureNetwork, problems: Sequence[Problem], index: Callable[[list[int]], Tensor | None]
+    network: FeatureNetwork, problems: Sequence[Problem], index: Callable[[list[int]], Index]
 ) -> list[MatchGroup]:
     """Group the feature losses of a batch, so that each layer's map is taken once.
 
     Args:
         network: on the device and in the dtype of the batch.
         problems: one per row that passes through the network.
-        index: turns rows into what picks them, None for all in order.
+        index: turns rows into what picks them.
     """
     found: dict[tuple[str, str], list[tuple[int, Tensor, float]]] = {}
     for place, problem in enumerate(problems):

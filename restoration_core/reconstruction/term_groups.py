@@ -16,6 +16,9 @@ from restoration_core.reconstruction.windows import cached_chunks
 Home = tuple[int, int]
 """What the image priors of a row see: the number of a stack of pictures, and the row's place in it."""
 
+Index = Tensor | slice | None
+"""Rows of a batch: a tensor of their places, a run of them, None for all in order."""
+
 PatchOffsets = Sequence[Mapping[str, Tensor]] | None
 """Per row of the batch and name of a term with a patch stride the corner ``(2,)`` of a step's patch grid; None for
 all patches."""
@@ -32,7 +35,7 @@ class TermGroup:
         places: rows of the batch, one per term.
         names: of the terms; ``labels``: of their curves, None where there is nothing to record.
         rows: where the terms' rows lie in the stack, or in the network's batch.
-        index: the same as a tensor; None for all in order.
+        index: what picks them, see :func:`pick`.
         weights: ``(k,)``, schedules included.
     """
 
@@ -43,7 +46,7 @@ class TermGroup:
     names: list[str]
     labels: list[str | None]
     rows: list[int]
-    index: Tensor | None
+    index: Index
     weights: Tensor
 
     def add_gradient(self, x: Tensor, out: Tensor, patch_offsets: PatchOffsets) -> None:
@@ -62,10 +65,10 @@ class TermGroup:
             else:
                 gradient = self.prior.gradient_at(picked[chunk], corners[chunk])  # type: ignore[attr-defined]
             gradient.mul_(self.weights[chunk].reshape(-1, 1, 1, 1))
-            if self.index is None:
-                out[chunk].add_(gradient)
-            else:
+            if isinstance(self.index, Tensor):
                 out.index_add_(0, self.index[chunk], gradient)
+            else:
+                pick(out, self.index)[chunk].add_(gradient)
 
     def record(self, picked: Tensor, chosen: Sequence[int], patch_offsets: PatchOffsets) -> Tensor:
         """Return the energies, or reports, of some of the terms.
@@ -97,7 +100,7 @@ def group_terms(
     homes: Sequence[Home],
     wanted: Callable[[Term, int], bool],
     moved: dict[Hashable, Prior],
-    index: Callable[[list[int], int | None], Tensor | None],
+    index: Callable[[list[int], int | None], Index],
 ) -> list[TermGroup]:
     """Group terms by prior and by what they act on.
 
@@ -108,7 +111,7 @@ def group_terms(
         homes: what each row's image priors see.
         wanted: which terms at which iteration.
         moved: priors on the batch's device by identity; filled.
-        index: turns rows of a stack (None: of the network's batch) into what picks them, None for all in order.
+        index: turns rows of a stack (None: of the network's batch) into what picks them.
     """
     found: dict[Hashable, tuple[Prior, str | None, int, list[tuple[int, Term, float]]]] = {}
     for place, (problem, iteration) in enumerate(zip(problems, iterations, strict=True)):
@@ -142,11 +145,26 @@ def _identity(prior: Prior) -> Hashable:
     return prior
 
 
-def pick(rows: Tensor, index: Tensor | None) -> Tensor:
-    """Return the rows that ``index`` picks, all for None."""
-    return rows if index is None else rows.index_select(0, index)
+def index_of(rows: list[int], count: int, device: torch.device) -> Index:
+    """Return what picks ``rows`` out of ``count``; a run of rows needs no copy."""
+    if rows == list(range(count)):
+        return None
+    if rows == list(range(rows[0], rows[0] + len(rows))):
+        return slice(rows[0], rows[0] + len(rows))
+    return torch.tensor(rows, device=device)
 
 
-def spread(rows: Tensor, index: Tensor | None, like: Tensor) -> Tensor:
+def pick(rows: Tensor, index: Index) -> Tensor:
+    """Return the rows that ``index`` picks: all for None, a view for a slice."""
+    if index is None:
+        return rows
+    return rows[index] if isinstance(index, slice) else rows.index_select(0, index)
+
+
+def spread(rows: Tensor, index: Index, like: Tensor) -> Tensor:
     """Return ``rows`` where ``index`` picked them and zeros elsewhere: the adjoint of :func:`pick`."""
-    return rows if index is None else torch.zeros_like(like).index_add_(0, index, rows)
+    if index is None:
+        return rows
+    whole = torch.zeros_like(like)
+    whole[index] = rows
+    return whole
