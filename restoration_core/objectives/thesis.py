@@ -10,7 +10,7 @@ from restoration_core.objectives.table import THESIS_FOE_JITTER, THESIS_FOE_WEIG
 from restoration_core.objectives.units import GREY_LEVELS, LENGTH, Constant, Units, to_unit_pixels
 from restoration_core.priors.prior import Prior
 from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.priors.recipe import default_recipe
+from restoration_core.priors.recipe import thesis_recipe
 from restoration_core.reconstruction.problem import MEAN_SQUARED_ERROR, ZERO_PADDED, Schedule, Term
 
 TERM = "priors.image"
@@ -101,4 +101,4 @@ def _ica(name: str, weight: float, rates: tuple[tuple[int, float], ...], iterati
 @functools.cache
 def _bundled(expert: str) -> Prior:
     # One object for all: rows of a batch that share a prior object are evaluated together.
-    return PriorLibrary().get(default_recipe(expert, 8))
+    return PriorLibrary().get(thesis_recipe(expert))

@@ -119,6 +119,10 @@ class Recipe(PriorRecipe):
 BUNDLED_PICTURES = "sha256:74a815c0eb07a380aba8b23b7ca4af650b21d9301aae9204e442193e8b46f4a8"
 
 
+RECONSTRUCTION_SIGMA = 0.08
+FREE_NORMS_RATE = 0.003
+
+
 def default_recipe(
     expert: str,
     patch_size: int | None = None,
@@ -130,7 +134,11 @@ def default_recipe(
 
     For pictures and 8 x 8, and for the layers of the bundled network that have one, it is that of the bundled prior.
     Others are trained from the sample pictures when first asked for, on one core in less than a minute for pictures
-    and a few minutes for a layer; with twice as many experts as dimensions, at most 512.
+    and a few minutes for a layer; with twice as many experts as dimensions, at most 256 for pictures and 512 for maps.
+
+    Priors on pictures learn from patches under noise of 0.08, about the error that a reconstruction has to be brought
+    back from, with filters of any norm: unit norms fix the scale of every expert, and priors of clean patches do not
+    pull noisy pictures back (benchmarks/denoising.py). They need a smaller step than unit norms.
 
     Args:
         expert: name of the expert function.
@@ -146,10 +154,26 @@ def default_recipe(
         from restoration_core.priors.map_recipes import default_map_recipe
 
         return default_map_recipe(expert, layer, network, patch_size)
-    if patch_size in (None, 8):
-        return Recipe(
-            expert, 8, 512, BUNDLED_PICTURES, patches=200_000, iterations=25_000, batch=256, learning_rate=0.05
-        )
-    assert patch_size is not None
-    experts = min(512, 2 * 3 * max(patch_size, 1) ** 2)
-    return Recipe(expert, patch_size, experts, patches=50_000, iterations=2000, batch=256, learning_rate=0.05)
+    size = 8 if patch_size is None else patch_size
+    ships = size == 8
+    return Recipe(
+        expert,
+        size,
+        min(256, 2 * 3 * max(size, 1) ** 2),
+        BUNDLED_PICTURES if ships else SAMPLES,
+        sigma=RECONSTRUCTION_SIGMA,
+        free_norms=True,
+        patches=200_000 if ships else 50_000,
+        iterations=4000 if ships else 2000,
+        batch=256,
+        learning_rate=FREE_NORMS_RATE,
+    )
+
+
+def thesis_recipe(expert: str) -> Recipe:
+    """Return the recipe of the bundled prior made as the thesis made its own: 512 unit-norm filters, clean patches.
+
+    Raises:
+        InputErrors: an unknown expert.
+    """
+    return Recipe(expert, 8, 512, BUNDLED_PICTURES, patches=200_000, iterations=25_000, batch=256, learning_rate=0.05)

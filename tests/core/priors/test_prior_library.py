@@ -13,9 +13,10 @@ from restoration_core.errors import InputError
 from restoration_core.priors import prior_library as module
 from restoration_core.priors.blobs import from_blob, to_blob
 from restoration_core.priors.family import Trained
+from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.priors.photographs import Photographs
 from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.priors.recipe import Recipe, default_recipe
+from restoration_core.priors.recipe import Recipe, default_recipe, thesis_recipe
 from restoration_core.priors.training import train_patch_experts
 
 SMALL = Recipe("student_t", 3, 10, patches=600, iterations=8, batch=64, short_side=24, pictures="sha256:noise")
@@ -31,10 +32,12 @@ def trained() -> Trained:
 
 
 @pytest.mark.parametrize("expert", ["logistic", "student_t"])
-def test_default_recipe_for_eight_by_eight_is_bundled_and_trains_nothing(expert: str, tmp_path: Path) -> None:
+def test_eight_by_eight_is_bundled_and_trains_nothing(expert: str, tmp_path: Path) -> None:
     root = tmp_path / "none"
-    prior = PriorLibrary(root).get(default_recipe(expert, 8))
-    assert (len(prior.filters), prior.channels, prior.patch_size, prior.expert.name) == (512, 3, 8, expert)
+    for recipe, experts in ((default_recipe(expert, 8), 256), (thesis_recipe(expert), 512)):
+        prior = PriorLibrary(root).get(recipe)
+        assert isinstance(prior, PatchExperts)
+        assert (len(prior.filters), prior.channels, prior.patch_size, prior.expert.name) == (experts, 3, 8, expert)
     assert not root.exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from restoration_core.errors import InputErrors
 from restoration_core.priors.map_source import LayerMaps
-from restoration_core.priors.recipe import Recipe, default_recipe
+from restoration_core.priors.recipe import Recipe, default_recipe, thesis_recipe
 
 BASE = Recipe("logistic", 5, 20)
 OTHERS: dict[str, Any] = {
@@ -45,8 +45,10 @@ def test_key_is_the_hash_of_canonical_json() -> None:
 
 
 def test_shipped_priors_keep_their_keys() -> None:
-    assert default_recipe("logistic", 8).key == "8236c1862d271295"
-    assert default_recipe("student_t", 8).key == "b4c0bcb5fcc08c58"
+    assert thesis_recipe("logistic").key == "8236c1862d271295"
+    assert thesis_recipe("student_t").key == "b4c0bcb5fcc08c58"
+    assert default_recipe("logistic", 8).key == "e3166a7d0880d709"
+    assert default_recipe("student_t", 8).key == "5558c79414898563"
 
 
 def test_every_field_changes_the_key() -> None:
@@ -85,7 +87,7 @@ def test_unknown_and_missing_fields_are_refused() -> None:
     )
 
 
-@pytest.mark.parametrize(("size", "experts"), [(3, 54), (5, 150), (12, 512)])
+@pytest.mark.parametrize(("size", "experts"), [(3, 54), (5, 150), (12, 256)])
 def test_other_sizes_learn_from_the_samples(size: int, experts: int) -> None:
     recipe = default_recipe("student_t", size)
     assert (recipe.pictures, recipe.experts, recipe.patch_size) == ("samples", experts, size)
