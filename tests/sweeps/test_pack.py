@@ -54,7 +54,7 @@ def test_a_trial_that_cannot_be_built_and_one_that_diverges_fail_alone() -> None
     assert failures[0] is None
     assert failures[3] is None
     assert failures[1] is not None
-    assert failures[1].startswith("InputError: no trained prior for student_t patches of 7 pixels")
+    assert failures[1].startswith("InputError: no trained prior student_t-7; there are: none")
     assert failures[2] is not None
     assert "NaN or infinite" in failures[2]
     assert (summary.trials, summary.failed, summary.refused) == (4, 2, 0)
