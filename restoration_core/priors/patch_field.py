@@ -166,7 +166,7 @@ class PatchField(Prior):
         self, x: Tensor, grids: Sequence[_Grid], *, with_energy: bool, with_gradient: bool
     ) -> tuple[Tensor, Tensor]:
         """Return energy and gradient summed over the patches of grids, over the number of all patches."""
-        x = x.detach().contiguous()  # networks' maps are channels_last, in which whole rows cannot be copied
+        x = _in_rows(x.detach())
         energy = x.new_zeros(len(x))
         gradient = torch.zeros_like(x if with_gradient else x[:0])
         buffers: Buffers = {}
@@ -256,6 +256,16 @@ class PatchField(Prior):
         for right in range(size):
             left = grid.left + right
             target[:, :, :, left : left + width : stride] += strips[:, right].transpose(0, 1)
+
+
+def _in_rows(x: Tensor) -> Tensor:
+    """Return ``x`` contiguous: from networks' maps, which are channels_last, whole rows could not be copied."""
+    if x.is_contiguous() or x.device.type != "cpu" or not x.is_contiguous(memory_format=torch.channels_last):
+        return x.contiguous()
+    found = torch.empty_like(x, memory_format=torch.contiguous_format)
+    for row, pixels in zip(found.flatten(2), x.permute(0, 2, 3, 1).flatten(1, 2), strict=True):
+        row.copy_(pixels.t())  # torch transposes matrices by blocks; a copy between the layouts takes six times as long
+    return found
 
 
 def check_shapes(what: str, shapes: dict[str, tuple[Tensor, tuple[int, ...]]]) -> None:

@@ -172,3 +172,12 @@ def test_tensors_that_do_not_fit_are_refused() -> None:
         ChannelwiseExperts(ones(2, 3, 3, 3), -ones(2, 3), ones(2, 3), EXPERTS["logistic"])
     with pytest.raises(InputError, match="finite values are needed"):
         SeparableExperts(ones(2, 3, 3, 3) * torch.nan, ones(4, 6), ones(4), ones(4), EXPERTS["logistic"])
+
+
+@pytest.mark.parametrize("make", [full, channelwise, separable])
+def test_a_networks_memory_layout_changes_no_bit(make: Callable[[str], PatchField]) -> None:
+    prior, x = make("student_t").with_stride(2), draw(2, CHANNELS, 9, 7, seed=6)
+    as_networks_give_it, offsets = x.contiguous(memory_format=torch.channels_last), torch.tensor([[1, 0], [0, 1]])
+    assert torch.equal(prior.gradient(as_networks_give_it), prior.gradient(x))
+    assert torch.equal(prior.gradient_at(as_networks_give_it, offsets), prior.gradient_at(x, offsets))
+    assert torch.equal(prior.energy(as_networks_give_it[:1]), prior.energy(x[:1]))
