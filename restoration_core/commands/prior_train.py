@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restoration_core.errors import InputError, unknown
+from restoration_core.errors import InputError, InputErrors, unknown
 
 if TYPE_CHECKING:
     from restoration_core.networks import Classifier
@@ -116,10 +116,11 @@ def train(
         aside.write_bytes(shelf.blob(entry.key))
         aside.replace(out)
     report = entry.report
+    dims = f" {report.dims} dimensions," if report.dims else ""
     why = "" if report.stopped == "finished" else f", stopped early: {report.stopped}"
     click.echo(
         f"{entry.key}  {entry.name}: {report.iterations} steps in {report.train_time_s:.0f} s,"
-        f" {report.dims} dimensions, held-out loss {report.losses[0][1]:.2f} -> {report.best_loss:.2f}{why}"
+        f"{dims} held-out loss {report.losses[0][1]:.4g} -> {report.best_loss:.4g}{why}"
     )
     click.echo(str(entry.path if out is None else out))
 
@@ -204,6 +205,8 @@ def _recipe(
             raise InputError(f"--set {text}: FIELD=VALUE is needed; valid fields: {_listed(valid)}")
         chosen[name] = _value(value)
     chosen |= {"pictures": source.identity, "short_side": short_side, "maps": source.layer_maps}
+    if faults := kind.recipe.type_faults(chosen):
+        raise InputErrors([f"--set {fault}" for fault in faults])
     if family == "patch_experts":
         chosen = _patch_defaults(chosen, source, classifier) | chosen
     for name in chosen:

@@ -46,8 +46,12 @@ class CalibrationLibrary:
         return found
 
     def keep(self, calibration: Calibration) -> Path:
-        """Write a calibration aside, move it to its place and return that."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        """Write a calibration aside, move it to its place and return that.
+
+        Raises:
+            InputError: the folder cannot be made.
+        """
+        PriorLibrary(self.root).make_root()
         path = self.path(calibration.recipe)
         aside = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:

@@ -6,6 +6,7 @@ import abc
 import dataclasses
 import hashlib
 import json
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class PriorRecipe(abc.ABC):
         """Return the recipe of a mapping as :meth:`to_json` writes it.
 
         Raises:
-            InputErrors: an unknown or missing field, another version, or a value out of range.
+            InputErrors: an unknown or missing field, another version, or a value of another type or out of range.
         """
         given = dict(fields)
         version = given.pop("version", cls.version)
@@ -89,6 +90,7 @@ class PriorRecipe(abc.ABC):
         ]
         if version != cls.version:
             faults.append(f"recipe version {version!r} is unknown; valid: {cls.version}")
+        faults += cls.type_faults(given)
         if faults:
             raise InputErrors(faults)
         for name, value in given.items():
@@ -97,6 +99,52 @@ class PriorRecipe(abc.ABC):
             elif isinstance(value, Mapping):
                 given[name] = LayerMaps(**value)
         return cls(**given)
+
+    @classmethod
+    def type_faults(cls, fields: Mapping[str, Any]) -> list[str]:
+        """Return one message for each value that is not of its field's type; names that are no fields are passed over.
+
+        Args:
+            fields: as :meth:`to_json` writes them, or as the recipe holds them.
+        """
+        hints = typing.get_type_hints(cls)
+        names = [field.name for field in dataclasses.fields(cls) if field.name in fields]
+        return [
+            f"{name}: {_in_words(hints[name])} is needed, but got {fields[name]!r}"
+            for name in names
+            if not _fits(fields[name], hints[name])
+        ]
+
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    types.NoneType: "null",
+    LayerMaps: "a layer with network, weights_id and layer",
+}
+
+
+def _in_words(hint: Any) -> str:
+    if isinstance(hint, types.UnionType):
+        return " or ".join(map(_in_words, typing.get_args(hint)))
+    if typing.get_origin(hint) is tuple:
+        return f"a list, each {_in_words(typing.get_args(hint)[0])},"
+    return _WORDS[hint]
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether JSON's ``value`` may stand for ``hint``; how many values a list needs is the recipe's to say."""
+    if isinstance(hint, types.UnionType):
+        return any(_fits(value, one) for one in typing.get_args(hint))
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(one, typing.get_args(hint)[0]) for one in value)
+    if hint is LayerMaps and isinstance(value, Mapping):
+        return set(value) == {field.name for field in dataclasses.fields(LayerMaps)}
+    if hint in (int, float) and isinstance(value, bool):
+        return False
+    return isinstance(value, int | float if hint is float else hint)
 
 
 @dataclass(frozen=True)

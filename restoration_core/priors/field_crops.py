@@ -78,10 +78,10 @@ class Crops:
         return levels * deviation
 
     def whitened_basis(self) -> Tensor:
-        """Return ``diag(v + s^2)^(-1/2) U^T``, ``(D, D)``, of the patches' covariance ``U diag(v) U^T``.
+        """Return ``D^(-1/2) diag(v + s^2)^(-1/2) U^T``, ``(D, D)``, of the patches' second moments ``U diag(v) U^T``.
 
-        ``s`` is the geometric mean of :meth:`noise_levels`; ``D = C f^2``. A filter whose coordinates in it have norm 1
-        has responses of about unit variance to noisy maps.
+        ``s`` is the geometric mean of :meth:`noise_levels`; ``D = C f^2``. A filter whose D coordinates in it are
+        standard normal has responses of about unit variance to noisy maps.
         """
         recipe = self._recipe
         crops, generator = self._sample()

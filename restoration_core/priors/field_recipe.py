@@ -64,6 +64,8 @@ class FieldRecipe(PriorRecipe):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        # 1 and 1.0 are the same recipe, and have one key.
+        object.__setattr__(self, "noise_levels", tuple(float(level) for level in self.noise_levels))
         faults: list[str] = []
         for kind, name, valid in (
             ("expert", self.expert, tuple(EXPERTS)),

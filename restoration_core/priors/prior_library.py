@@ -141,6 +141,19 @@ class PriorLibrary:
             raise InputError(unknown("prior", name, [valid for entry in entries for valid in (entry.name, entry.key)]))
         return matches[0]
 
+    def make_root(self) -> None:
+        """Make the library's folder where it is missing.
+
+        Raises:
+            InputError: it cannot be made, or is a file.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"prior library {self.root}: cannot be made ({error.strerror}); valid: a folder, made when missing"
+            ) from error
+
     def list(self) -> tuple[Entry, ...]:
         """Return all priors, bundled ones first, then by name; files that are no priors are passed over."""
         entries: dict[str, Entry] = {}
@@ -172,7 +185,7 @@ class PriorLibrary:
         return from_blob(path.read_bytes(), str(path))
 
     def _write(self, key: str, blob: bytes) -> Path:
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.make_root()
         aside = self.root / f"{key}.{os.getpid()}.part"
         try:
             aside.write_bytes(blob)
@@ -183,7 +196,7 @@ class PriorLibrary:
     @contextlib.contextmanager
     def _locked(self, key: str) -> Iterator[None]:
         """Hold the lock of one key; the system frees it when a process dies. Its file is gone afterwards."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.make_root()
         path = self.root / f"{key}.lock"
         while True:
             with path.open("w") as lock:

@@ -20,6 +20,8 @@ from restoration_core.priors.recipe import Recipe
 
 QUICK = ["--patch-size", "3", "--experts", "6", "--patches", "600", "--iterations", "5", "--short-side", "24"]
 
+FIELD = ["--family", "convolutional_experts"]
+
 
 def run(*arguments: str | Path) -> int:
     with pytest.raises(SystemExit) as ended:
@@ -168,6 +170,11 @@ def test_show_without_a_file_prints_what_it_was_made_of(tmp_path: Path, capsys: 
         (["train", "--family", "denoisr"], "unknown family of priors 'denoisr'; did you mean 'denoiser'"),
         (["train", *QUICK, "--set", "batch"], "--set batch: FIELD=VALUE is needed"),
         (["train", *QUICK, "--set", "bach=3"], "unknown recipe field 'bach'; did you mean 'batch'"),
+        (["train", *FIELD, "--set", "crop=small"], "--set crop: a whole number is needed, but got 'small'"),
+        (["train", *FIELD, "--set", "noise_levels=0.1"], "--set noise_levels: a list, each a number, is needed"),
+        (["train", *FIELD, "--set", 'noise_levels=[0.1, "a"]'], "--set noise_levels: a list, each a number, is needed"),
+        (["train", *FIELD, "--set", "scales=true"], "--set scales: a whole number is needed, but got True"),
+        (["train", "--set", 'patch_size="x"'], "--set patch_size: a whole number is needed, but got 'x'"),
         (["show", "nobody"], "unknown prior 'nobody'"),
         (["show", "logistic-8x8-512", "--to", "filters.txt"], "unknown kind of picture '.txt'"),
     ],
@@ -180,3 +187,9 @@ def test_bad_input_is_one_line_exit_2_and_leaves_no_prior(
     assert message in error
     assert len([line for line in error.splitlines() if line.startswith("error:")]) == 1
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_library_that_is_a_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "library").write_text("a file")
+    assert run("train", *QUICK, "--library", tmp_path / "library") == 2
+    assert f"error: prior library {tmp_path / 'library'}: cannot be made (File exists)" in capsys.readouterr().err

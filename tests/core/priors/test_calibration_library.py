@@ -55,3 +55,9 @@ def test_what_cannot_be_written_leaves_nothing_half_done(tmp_path: Path, monkeyp
     with pytest.raises(OSError, match="no space left"):
         CalibrationLibrary(tmp_path).keep(calibration())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_library_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "library").write_text("a file")
+    with pytest.raises(InputError, match=r"prior library .*library: cannot be made \(File exists\); valid: a folder"):
+        CalibrationLibrary(tmp_path / "library").keep(calibration())

@@ -209,3 +209,4 @@ def test_a_recipe_comes_back_from_its_json_and_names_itself() -> None:
     assert FieldRecipe().title == "field-student_t-7x7-64"
     assert layer.title == "field-student_t-7x7-64-cifar_alexnet-conv2-relu"
     assert FieldRecipe().key != FieldRecipe(noise_levels=(0.02, 0.04, 0.08)).key
+    assert FieldRecipe(noise_levels=(1, 2)).key == FieldRecipe(noise_levels=(1.0, 2.0)).key

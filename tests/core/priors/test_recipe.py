@@ -87,6 +87,29 @@ def test_unknown_and_missing_fields_are_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("experts", 6.0, "a whole number"),
+        ("experts", True, "a whole number"),
+        ("sigma", "0.1", "a number"),
+        ("remove_dc", 1, "true or false"),
+        ("bank", None, "a text"),
+        ("channels", [0, "1"], "a list, each a whole number, or null"),
+        ("maps", {"network": "a"}, "a layer with network, weights_id and layer or null"),
+    ],
+)
+def test_values_of_another_type_are_refused(name: str, value: object, wanted: str) -> None:
+    fields = {**json.loads(BASE.to_json()), name: value}
+    with pytest.raises(InputErrors, match=f"{name}: {wanted} is needed, but got") as caught:
+        Recipe.from_mapping(fields)
+    assert len(caught.value.lines) == 1
+
+
+def test_a_whole_number_may_stand_for_a_number() -> None:
+    assert Recipe.from_mapping({**json.loads(BASE.to_json()), "sigma": 0}).sigma == 0
+
+
 @pytest.mark.parametrize(("size", "experts"), [(3, 54), (5, 150), (12, 256)])
 def test_other_sizes_learn_from_the_samples(size: int, experts: int) -> None:
     recipe = default_recipe("student_t", size)
