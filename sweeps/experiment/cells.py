@@ -39,8 +39,19 @@ class Cell:
 
 
 def cells(spec: ExperimentSpec) -> list[Cell]:
-    """Return all cells, one depth after the other, so that what is cut off still has whole depths."""
-    return [Cell(depth, arm) for depth in spec.depths for arm in spec.arm_names]
+    """Return all cells in the order in which they are computed.
+
+    One depth after the other, and arms with feature-map priors after all those without: what is cut off still compares
+    whole rows of arms.
+    """
+    passes = (False, True) if spec.feature_maps else (False,)
+    return [
+        Cell(depth, arm)
+        for with_maps in passes
+        for depth in spec.depths
+        for arm in spec.arm_names
+        if arm.endswith(WITH_MAPS) == with_maps
+    ]
 
 
 def sweep_of(spec: ExperimentSpec, cell: Cell, check: bool = True) -> SweepSpec:

@@ -71,7 +71,7 @@ def report(folder: Folder) -> tuple[Path, Path, list[str]]:
 def _cost(spec: ExperimentSpec, folder: Folder, results: Mapping[Cell, CellResult]) -> list[Block]:
     plan: dict[str, Any] = folder.plan() or counts(spec)
     spent = sum(result.winner.compute_s + result.compute_s for result in results.values()) / 3600
-    done = f"{len(results)} of {len(cells(spec))} cells are done; they took {spent:.2f} hours of one core."
+    done = f"{len(results)} of {len(cells(spec))} cells are done; their processes worked {spent:.2f} hours on them."
     equal = sorted({result.winner.trials for result in results.values()})
     trials = f"Completed trials of a cell: {', '.join(map(str, equal)) or 'none'} of {spec.trials} each."
     finite = min((result.finite for result in results.values()), default=1.0)

@@ -37,7 +37,8 @@ def test_a_second_run_of_every_arm_has_the_priors_on_maps_of_its_depth() -> None
     spec = make_experiment(priors=priors, feature_maps=["maps"], depths={"middle": "conv2/relu", "late": "conv4/relu"})
     assert spec.arm_names == ("variation", "experts", "variation+maps", "experts+maps")
     assert len(cells(spec)) == 8
-    assert [cell.depth for cell in cells(spec)] == ["middle"] * 4 + ["late"] * 4
+    assert [cell.depth for cell in cells(spec)] == (["middle"] * 2 + ["late"] * 2) * 2
+    assert [cell.arm.endswith("+maps") for cell in cells(spec)] == [False] * 4 + [True] * 4
     assert "priors.pool1" in spec.parameters_of("variation+maps", "middle")
     assert "priors.pool1" not in spec.parameters_of("variation+maps", "late")
     assert Cell("middle", "variation+maps").sweep_name("tiny") == "tiny.middle.variation.maps"
