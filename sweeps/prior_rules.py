@@ -55,9 +55,7 @@ def _expert_rules(group: str, given: frozenset[str], parameters: Mapping[str, Pa
         if name not in parameters:
             continue
         valid = NOISE_EXPERTS if child in OF_NOISE_EXPERTS else PATCH_EXPERTS
-        if child == "patch_stride" and on_map:
-            yield name, f"{name} has no effect: on a map every patch is taken; valid: priors.image.patch_stride"
-        elif child in OF_MAPS and not on_map:
+        if child in OF_MAPS and not on_map:
             yield name, f"{name} is for priors on maps; valid: priors.<layer>.{child}"
         elif not anything and not chosen & set(valid):
             yield name, f"{name} has no effect with expert {_listed(chosen)}; valid: expert {' or '.join(valid)}"

@@ -56,7 +56,7 @@ def test_a_layer_whose_name_ends_like_a_parameter_is_a_group_by_what_stands_belo
         ("priors.fc6/lin.weight: 1", ["fc6/lin", "no map"]),
         ("priors.conv3/lin: {weight: 1, patch_size: 20}", ["20 px do not fit the 8 x 8 maps of conv3/lin"]),
         ("priors.image: {weight: 1, patch_size: {values: [8, 40]}}", ["must be <= 32, but got 40"]),
-        ("priors.conv1/relu: {weight: 1, patch_stride: 2}", ["every patch is taken"]),
+        ("priors.conv1/relu: {weight: 1, patch_stride: 0}", ["patch_stride must be >= 1, but got 0"]),
         ("priors.image: {weight: 1, bank: separable}", ["for priors on maps"]),
         ("priors.conv1/relu: {weight: 1, bank: channelwise, dims: 99}", ["dims must be <= 25"]),
         ("priors.image: {weight: 1, noise_level: 0.1}", ["has no effect with expert student_t"]),

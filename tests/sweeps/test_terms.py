@@ -74,6 +74,7 @@ def test_a_specs_problem_gives_the_same_pixels_as_one_made_by_hand(spec: SweepSp
         "priors.image.weight": 1e-3,
         "priors.image.noise_level": 0.05,
         "priors.conv2/relu.weight": 1e-4,
+        "priors.conv2/relu.patch_stride": 2,
         "priors.conv2/relu.schedule": [[0, 0], [9, 1]],
         "optimizer": "momentum",
         "momentum": 0.8,
@@ -86,13 +87,14 @@ def test_a_specs_problem_gives_the_same_pixels_as_one_made_by_hand(spec: SweepSp
     field = LIBRARY.load(default_field_recipe().key)
     assert isinstance(field, ConvolutionalExperts)
     on_maps = LIBRARY.load(default_recipe("student_t", layer="conv2/relu").key)
+    assert isinstance(on_maps, PatchExperts)
     target = feature_targets(classifier, PICTURE, ["conv3/relu"])["conv3/relu"]
     by_hand = Problem(
         (FeatureMatch("conv3/relu", target),),
         (
             Term("total_variation", TotalVariation(2.0), 0.2, schedule=Schedule(((0, 1.0), (8, 0.5)))),
             Term("priors.image", field.at_noise(0.05), 1e-3),
-            Term("priors.conv2/relu", on_maps, 1e-4, "conv2/relu", Schedule(((0, 0.0), (9, 1.0)))),
+            Term("priors.conv2/relu", on_maps.with_stride(2), 1e-4, "conv2/relu", Schedule(((0, 0.0), (9, 1.0)))),
         ),
         iterations=12,
         learning_rate=Schedule.constant(0.5),
