@@ -43,10 +43,14 @@ if TYPE_CHECKING:
 @click.option("--whitening", help="pca (default) or zca.")
 @click.option("--dims", type=int, help="Whitened dimensions kept; default: all, of a full bank on maps at most 300.")
 @click.option(
-    "--sigma", type=float, help="White noise on the patches: RGB in [0, 1] (0.006), or a share of the maps' own (0.1)."
+    "--sigma", type=float, help="White noise on the patches: RGB in [0, 1] (0.08), or a share of the maps' own (0.1)."
 )
 @click.option("--remove-dc", is_flag=True, default=None, help="Subtract each patch's mean per channel.")
-@click.option("--free-norms", is_flag=True, default=None, help="Filters of any norm instead of norm 1.")
+@click.option(
+    "--free-norms/--unit-norms",
+    default=None,
+    help="Filters of any norm (default) or of norm 1 (the thesis).",
+)
 @click.option(
     "--short-side",
     type=int,
@@ -55,7 +59,7 @@ if TYPE_CHECKING:
 @click.option("--patches", type=int, help="Patches drawn from the photographs or maps; default: 50000.")
 @click.option("--iterations", type=int, help="Most optimiser steps; default: 2000.")
 @click.option("--batch", type=int, help="Patches or crops in a step.")
-@click.option("--learning-rate", type=float, help="Of Adam, at the start; default of patch experts: 0.05.")
+@click.option("--learning-rate", type=float, help="Of Adam, at the start; default: 0.003, with --unit-norms 0.05.")
 @click.option("--seed", type=int, help="Of patches, first filters and order.")
 @click.option(
     "--set", "others", multiple=True, metavar="FIELD=VALUE", help="Any other field of the family's recipe, as JSON."
@@ -216,16 +220,24 @@ def _recipe(
 
 
 def _patch_defaults(chosen: Mapping[str, Any], source: MapSource, classifier: Classifier | None) -> dict[str, Any]:
-    """Return what a recipe of patch experts has where nothing is given."""
-    from restoration_core.priors.feature_maps import default_patch_size
-    from restoration_core.priors.map_recipes import MAP_DIMS, MAP_SIGMA
+    """Return what a recipe of patch experts has where nothing is given: noise and norms of the kind that specs mean."""
+    from restoration_core.priors.map_recipes import MAP_DIMS
+    from restoration_core.priors.recipe import FREE_NORMS_RATE, UNIT_NORMS_RATE, default_recipe
 
-    size, defaults = 8, {"expert": "logistic", "learning_rate": 0.05, "patches": 50_000, "iterations": 2000}
-    maps = source.layer_maps
-    if classifier is not None and maps is not None:
-        size = default_patch_size(classifier, maps.layer)
-        defaults["sigma"] = MAP_SIGMA
-    size = chosen.get("patch_size", size)
+    maps, expert = source.layer_maps, chosen.get("expert", "logistic")
+    if classifier is None or maps is None:
+        usual = default_recipe(expert, chosen.get("patch_size"))
+    else:
+        usual = default_recipe(expert, chosen.get("patch_size"), layer=maps.layer, network=classifier)
+    free, size = chosen.get("free_norms", usual.free_norms), usual.patch_size
+    defaults: dict[str, Any] = {
+        "expert": expert,
+        "sigma": usual.sigma,
+        "free_norms": free,
+        "learning_rate": FREE_NORMS_RATE if free else UNIT_NORMS_RATE,
+        "patches": 50_000,
+        "iterations": 2000,
+    }
     seen = len(chosen["channels"]) if "channels" in chosen else source.channels
     whole = (seen if chosen.get("bank", "full") == "full" else 1) * max(size, 1) ** 2
     if maps is not None and chosen.get("bank", "full") == "full":

@@ -120,7 +120,9 @@ BUNDLED_PICTURES = "sha256:74a815c0eb07a380aba8b23b7ca4af650b21d9301aae9204e4421
 
 
 RECONSTRUCTION_SIGMA = 0.08
-FREE_NORMS_RATE = 0.003
+"""Noise on the patches that priors on pictures learn from, RGB in [0, 1]."""
+FREE_NORMS_RATE, UNIT_NORMS_RATE = 0.003, 0.05
+"""Adam's first rate for filters of any norm, and for filters of norm 1."""
 
 
 def default_recipe(
@@ -176,4 +178,6 @@ def thesis_recipe(expert: str) -> Recipe:
     Raises:
         InputErrors: an unknown expert.
     """
-    return Recipe(expert, 8, 512, BUNDLED_PICTURES, patches=200_000, iterations=25_000, batch=256, learning_rate=0.05)
+    return Recipe(
+        expert, 8, 512, BUNDLED_PICTURES, patches=200_000, iterations=25_000, batch=256, learning_rate=UNIT_NORMS_RATE
+    )

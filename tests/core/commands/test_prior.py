@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -16,7 +17,7 @@ from restoration_core.commands.prior_train import Announced
 from restoration_core.priors.blobs import from_blob
 from restoration_core.priors.field_recipe import FieldRecipe
 from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.priors.recipe import Recipe
+from restoration_core.priors.recipe import Recipe, default_recipe, thesis_recipe
 
 QUICK = ["--patch-size", "3", "--experts", "6", "--patches", "600", "--iterations", "5", "--short-side", "24"]
 
@@ -132,6 +133,23 @@ def test_train_another_family_with_fields_of_its_own(tmp_path: Path) -> None:
     (entry,) = [entry for entry in PriorLibrary(tmp_path).list() if not entry.bundled]
     assert isinstance(entry.recipe, FieldRecipe)
     assert (entry.recipe.filter_size, entry.recipe.noise_levels, entry.recipe.experts) == (3, (0.1,), 4)
+
+
+@pytest.mark.parametrize("expert", ["logistic", "student_t"])
+def test_train_learns_the_prior_that_specs_and_reconstruct_mean_by_the_name(expert: str, tmp_path: Path) -> None:
+    arguments = ["--expert", expert, "--patch-size", "3", "--patches", "600", "--iterations", "2"]
+    assert run("train", *arguments, "--library", tmp_path) == 0
+    (entry,) = [entry for entry in PriorLibrary(tmp_path).list() if not entry.bundled]
+    assert entry.recipe == dataclasses.replace(default_recipe(expert, 3), patches=600, iterations=2)
+
+
+def test_train_learns_the_thesiss_kind_when_asked(tmp_path: Path) -> None:
+    assert run("train", *QUICK, "--unit-norms", "--sigma", "0.006", "--library", tmp_path) == 0
+    (entry,) = [entry for entry in PriorLibrary(tmp_path).list() if not entry.bundled]
+    assert isinstance(entry.recipe, Recipe)
+    thesis = thesis_recipe("logistic")
+    for field in ("sigma", "free_norms", "learning_rate", "whitening", "remove_dc", "batch"):
+        assert getattr(entry.recipe, field) == getattr(thesis, field)
 
 
 def test_show_draws_all_filters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
