@@ -55,10 +55,10 @@ class CellResult:
 
     @property
     def gaps(self) -> Values:
-        """Objective from random starts over that from the truth, ``(photographs, starts)``."""
+        """Objective from random starts over that from the truth, ``(photographs, starts)``; infinite over one of 0."""
         floor = self.truth["objective"][:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(floor > 0, self.noise["objective"] / floor, np.nan)
+            return np.where(floor > 0, self.noise["objective"] / floor, np.inf)
 
 
 @dataclass(frozen=True)
