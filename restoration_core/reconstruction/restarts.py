@@ -136,7 +136,8 @@ def gap_to_truth(
 
     Args:
         network: that the results were computed with.
-        problem: that was solved; its schedules and iterations hold for the run from the truth, whatever its start.
+        problem: that was solved. The run from the truth has its schedules and iterations, but not its coarse stages:
+            they would blur the truth away.
         truth: the original picture ``(3, H, H)`` in [0, 1], or map.
         results: runs of ``problem``.
         dtype, device: as in :func:`solve`.
@@ -150,8 +151,11 @@ def gap_to_truth(
 
 
 def started_at(problem: Problem, truth: Tensor) -> Problem:
-    """Return the problem whose run starts at the truth, to be compared with by :func:`compare_with_truth`."""
-    return replace(problem, initial=truth, snapshots=())
+    """Return the problem whose run starts at the truth, to be compared with by :func:`compare_with_truth`.
+
+    It is at full size throughout: a coarse stage would begin at a blurred truth, and end in the minima of other starts.
+    """
+    return replace(problem, initial=truth, snapshots=(), coarse_to_fine=())
 
 
 def compare_with_truth(reference: Result, results: Sequence[Result]) -> GapToTruth:

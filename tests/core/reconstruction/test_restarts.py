@@ -83,6 +83,14 @@ def test_the_gap_is_the_ratio_of_objectives_after_the_same_iterations(
     assert min(gap.ratios) > 1
 
 
+def test_the_run_from_the_truth_is_not_blurred_by_coarse_stages(
+    classifier: Classifier, photographs: Tensor, problem: Problem
+) -> None:
+    still = replace(problem, coarse_to_fine=((0, 8), (20, 1)), learning_rate=Schedule.constant(1e-7))
+    gap = gap_to_truth(classifier, still, photographs[0], solve(classifier, [still], SIZE))
+    torch.testing.assert_close(gap.truth.image, photographs[0].float(), rtol=0, atol=1e-4)
+
+
 def test_a_run_that_is_not_finite_is_left_out_and_has_an_infinite_gap(
     classifier: Classifier, photographs: Tensor, problem: Problem
 ) -> None:
