@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     "--prior",
     multiple=True,
     metavar="[LAYER=]NAME",
-    help="total_variation:2, logistic:8, convolutional@0.08, denoiser, conv2/relu=student_t:3, a library key ...",
+    help="Beside the preset's, in place of one of the same kind: total_variation:2, logistic:8, convolutional@0.08, "
+    "denoiser, conv2/relu=student_t:3, a library key ...",
 )
 @click.option("--weight", multiple=True, type=float, help="Weight of each --prior, in their order.")
 @click.option(
