@@ -53,7 +53,7 @@ def best(classifier: Classifier, layer: str) -> Preset:
     The pre-image is sought at a sixteenth of the size first, where whole areas cannot settle in a wrong colour one by
     one, then at an eighth, a quarter, half and full size. Adam forgets both moments alike within about ten steps, and
     its rate falls to 3 % at the end, so that the objective is near its minimum. 200 steps for receptive fields below
-    16 pixels, 300 beyond. Pictures must be at least 16 x 16.
+    16 pixels, 300 beyond.
 
     Raises:
         InputError: for an unknown layer.

@@ -111,6 +111,8 @@ def make_problem(
 ) -> Problem:
     """Return the problem of reconstructing a picture from one layer under a preset.
 
+    A picture of fewer pixels than a coarse stage's factor begins that stage as a single colour.
+
     Args:
         classifier: the network.
         image: the original, ``(3, H, W)`` in [0, 1]; only its features are used.
@@ -136,7 +138,7 @@ def make_problem(
         jitter_until=preset.jitter_until,
         jitter_canvas=preset.jitter_canvas,
         bound=preset.bound,
-        coarse_to_fine=preset.coarse_to_fine,
+        coarse_to_fine=tuple((start, min(factor, *image.shape[-2:])) for start, factor in preset.coarse_to_fine),
         initial_std=preset.initial_std,
         initial_noise=preset.initial_noise,
         seed=seed,

@@ -67,6 +67,17 @@ def test_every_layer_of_the_bundled_network_makes_a_valid_problem() -> None:
         check_problem(make_problem(classifier, picture, layer, best(classifier, layer)), classifier, 32)
 
 
+def test_a_picture_smaller_than_its_first_stage_begins_as_one_colour() -> None:
+    classifier, picture = open_network(), _picture(32)[:, :12, :12]
+    problem = make_problem(classifier, picture, "conv2/relu", best(classifier, "conv2/relu"), snapshots=(0,))
+    (result,) = solve(classifier, [problem], 12, record_every=100)
+    assert result.snapshots[0].flatten(1).std(dim=1).max() < 1e-6
+    assert (
+        psnr(result.image[None], picture[None])
+        > psnr(picture.mean((1, 2), keepdim=True).expand_as(picture)[None], picture[None]) + 3
+    )
+
+
 def test_an_unknown_layer_is_refused() -> None:
     with pytest.raises(InputError, match="conv9"):
         open_preset("best", open_network(), "conv9/lin")
