@@ -33,7 +33,7 @@ import torch
 from calibration_table import LEVELS, METRICS, at, layer_key, print_table, read, write
 from torch import Tensor
 
-from restoration_core.commands.prior_terms import parse_terms
+from restoration_core.commands.prior_terms import given_terms
 from restoration_core.metrics import psnr, ssim
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import feature_targets
@@ -150,14 +150,17 @@ def run(arguments: argparse.Namespace) -> None:
     settings = {key: getattr(arguments, key) for key in ("iterations", "learning_rate", "beta1", "beta2", "seed")}
     settings |= {"size": arguments.size, "pictures": squares.identity}
     records = read(arguments.cells)
-    known = {(*layer_key(record), record.get("prior")) for record in records}
+    known = {(*layer_key(record), record.get("key")) for record in records if "key" in record or "local" in record}
     folder = arguments.cells.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for layer in arguments.layer:
         note = {"network": name, "weights_id": classifier.weights_id, "layer": layer, "settings": settings}
         if (*layer_key(note), None) not in known:
             write(arguments.cells, note | {"local": local_level(classifier, layer, squares, settings)})
-        todo = [prior for prior in arguments.prior if (*layer_key(note), prior) not in known]
+        library = PriorLibrary(arguments.library)
+        # By the key: another prior may have come to be meant by the same name.
+        named = {text: given_terms([text], [1.0], classifier, library)[0] for text in arguments.prior}
+        todo = [text for text, given in named.items() if (*layer_key(note), given.named.key) not in known]
         if not todo:
             continue
         (alone,) = reconstruct(classifier, layer, originals, [()], settings)
@@ -169,7 +172,7 @@ def run(arguments: argparse.Namespace) -> None:
         match = curvatures(feature_gradient(classifier, layer, originals), originals, errors, settings["seed"])
         for text in todo:
             started = time.process_time()
-            (term,) = parse_terms([text], [1.0], classifier, PriorLibrary(arguments.library))
+            term = named[text].term
             pull = prior_gradient(term.prior, term.layer, classifier)
             own = curvatures(pull, originals, errors, settings["seed"])
             guess = at(match["white"], level) / at(own["white"], level)
@@ -178,6 +181,7 @@ def run(arguments: argparse.Namespace) -> None:
             cell = {
                 **note,
                 "prior": text,
+                "key": named[text].named.key,
                 "level": level,
                 "without": base,
                 "levels": LEVELS,

@@ -98,7 +98,8 @@ RULES: dict[str, Callable[[dict[str, Any], float, float], float]] = {
 
 def print_table(records: Sequence[dict[str, Any]]) -> bool:
     """Print best weights in raw and calibrated units for each metric; return whether PSNR reaches the goal."""
-    cells = [record for record in records if "prior" in record]
+    # Of several cells of one name the last counts: the name has come to mean another prior since.
+    cells = list({(*layer_key(record), record["prior"]): record for record in records if "prior" in record}.values())
     local = {layer_key(record): record["local"] for record in records if "local" in record}
     passed = False
     for metric in METRICS:

@@ -30,13 +30,6 @@ class GivenTerm:
     named: NamedPrior
 
 
-def parse_terms(
-    priors: Sequence[str], weights: Sequence[float], classifier: Classifier, library: PriorLibrary
-) -> tuple[Term, ...]:
-    """Return the terms that ``--prior`` and ``--weight`` describe; see :func:`given_terms`."""
-    return tuple(given.term for given in given_terms(priors, weights, classifier, library))
-
-
 def given_terms(
     priors: Sequence[str], weights: Sequence[float], classifier: Classifier, library: PriorLibrary
 ) -> tuple[GivenTerm, ...]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from restoration_core.commands.named_priors import name_prior
-from restoration_core.commands.prior_terms import calibrate_terms, given_terms, parse_terms, with_stride
+from restoration_core.commands.prior_terms import calibrate_terms, given_terms, with_stride
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier, open_network
 from restoration_core.priors import PatchExperts, TotalVariation
@@ -47,7 +47,7 @@ def library(tmp_path: Path) -> PriorLibrary:
 
 
 def test_a_prior_on_a_layers_maps_is_found_by_expert_and_size(library: PriorLibrary) -> None:
-    (term,) = parse_terms(["pool1=student_t:2"], [0.5], network(), library)
+    term = given_terms(["pool1=student_t:2"], [0.5], network(), library)[0].term
     assert (term.name, term.layer, term.weight) == ("priors.pool1", "pool1", 0.5)
     assert isinstance(term.prior, PatchExperts)
     assert term.prior.filters.shape[1] == network().shape("pool1", 32)[0]
@@ -75,7 +75,7 @@ def test_families_are_found_by_name_and_stand_at_the_noise_level_asked_for(libra
 
 def test_several_learned_priors_act_together_each_under_a_name_of_its_own(library: PriorLibrary) -> None:
     given = ["student_t", "denoiser", "pool1=student_t:2", "total_variation", "pool1=total_variation:1"]
-    terms = parse_terms(given, [1, 2, 3, 4, 5], network(), library)
+    terms = [each.term for each in given_terms(given, [1, 2, 3, 4, 5], network(), library)]
     assert [(term.name, term.layer) for term in terms] == [
         ("priors.image", None),
         ("priors.image@denoiser", None),
@@ -98,7 +98,7 @@ def test_several_learned_priors_act_together_each_under_a_name_of_its_own(librar
         ("pool1=isotropic_range", "a range of colours is for pictures; valid: image=isotropic_range"),
         ("convolutional:7", "convolutional takes no number; valid: convolutional, or convolutional@0.05"),
         ("convolutional@9", "<= noise level <= 0.16 must hold, but got 9"),
-        ("student_t@0.1", "student_t-8x8-512 has no noise levels"),
+        ("student_t@0.1", "student_t-8x8-256 has no noise levels"),
         ("total_variation@0.1", "total_variation has no noise levels"),
         ("denoiser@x", "'x' is no number"),
         ("dneoiser", "did you mean 'denoiser'?"),
@@ -122,7 +122,7 @@ def test_a_prior_on_another_networks_maps_is_refused(library: PriorLibrary) -> N
 
 
 def test_a_stride_is_taken_by_priors_over_patches_alone(library: PriorLibrary) -> None:
-    patches, field = parse_terms(["student_t", "convolutional"], [1, 1], network(), library)
+    patches, field = (each.term for each in given_terms(["student_t", "convolutional"], [1, 1], network(), library))
     assert with_stride(patches, 4).prior.patch_stride == 4  # type: ignore[attr-defined]
     assert with_stride(patches, 4).weight == patches.weight
     assert with_stride(field, 4) is field
