@@ -30,12 +30,12 @@ def test_a_table_a_picture_of_each_prior_and_what_is_kept(tmp_path: Path, capsys
     assert run(*priors, *QUICK, "--library", library, "--out", out) == 0
     printed = capsys.readouterr()
     kept = {calibration.prior_name: calibration for calibration in CalibrationLibrary(library).list()}
-    assert sorted(kept) == ["isotropic_range", "student_t-8x8-512", "total_variation:1"]
+    assert sorted(kept) == ["isotropic_range", "student_t-8x8-256", "total_variation:1"]
     for name, calibration in kept.items():
         (row,) = [line for line in printed.out.splitlines() if line.startswith(name)]
         assert f"{calibration.raw_weight(1.0):.3g}" in row
         assert f"{calibration.energies['natural'].median:.3g}" in row
-    assert kept["student_t-8x8-512"].recipe.prior == PriorLibrary().entry("student_t-8x8-512").key
+    assert kept["student_t-8x8-256"].recipe.prior == PriorLibrary().entry("student_t-8x8-256").key
     assert "error of reconstructions from pool1 alone" in printed.err
     drawn = sorted(out.iterdir())
     assert [path.stem.split("-at-")[0] for path in drawn] == ["isotropic_range", "student_t-8", "total_variation-1"]
