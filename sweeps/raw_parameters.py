@@ -11,6 +11,7 @@ from restoration_core.priors.alpha_norm import AlphaNorm
 from restoration_core.priors.feature_maps import default_patch_size
 from restoration_core.priors.isotropic_range import IsotropicRange
 from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.recipe import thesis_recipe
 from restoration_core.priors.total_variation import TotalVariation
 from sweeps.calibrated_units import Units, raw_weights
 from sweeps.known_parameters import (
@@ -141,7 +142,8 @@ def preset_parameters(preset: Preset) -> dict[str, Any]:
             own = {"alpha_norm.alpha": prior.alpha, "alpha_norm.centre": prior.centre}
         else:
             assert isinstance(prior, PatchExperts), f"preset {preset.name} has a prior that no parameter names: {term}"
-            own = {"priors.image.expert": prior.expert.name, "priors.image.patch_size": prior.patch_size}
+            # The thesis's own kind, by its key: by the expert's name a spec means another prior.
+            own = {"priors.image.prior": thesis_recipe(prior.expert.name).key}
         found |= own | {f"{group_of(next(iter(own)))}.weight": term.weight}
     return found
 
