@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from restoration_core.errors import InputError
 from restoration_core.priors.feature_maps import FeatureMaps, default_patch_size, layer_maps, map_shape
 from restoration_core.priors.map_source import SAMPLES, LayerMaps, MapSource
-from restoration_core.priors.recipe import BUNDLED_PICTURES, Recipe
+from restoration_core.priors.recipe import BUNDLED_PICTURES, FREE_NORMS_RATE, Recipe
 
 if TYPE_CHECKING:
     from restoration_core.networks import Classifier
 
 BUNDLED_NETWORK = "cifar_alexnet"
 # Layers of the bundled network whose Student-t priors ship with the package.
-BUNDLED_LAYERS = ("conv1/relu", "conv2/relu", "conv3/relu")
+BUNDLED_LAYERS = ("conv1/relu", "conv2/relu")
 
 # A tenth of the maps' own deviation: what a reconstruction at the layer above leaves open is larger.
 MAP_SIGMA = 0.1
@@ -63,7 +63,8 @@ def default_map_recipe(
         patches=50_000,
         iterations=2500 if ships else 2000,
         batch=256,
-        learning_rate=0.05,
+        learning_rate=FREE_NORMS_RATE,
+        free_norms=True,
         maps=maps,
     )
 

@@ -14,7 +14,7 @@ from restoration_core.networks import Classifier, open_network
 from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.priors.recipe import default_recipe
 
-LAYERS = ("conv1/relu", "conv2/relu", "conv3/relu")
+LAYERS = ("conv1/relu", "conv2/relu")
 
 
 @pytest.fixture(scope="module")

@@ -167,7 +167,7 @@ def test_recipes_of_maps_are_checked() -> None:
     assert "unknown bank 'channel'; did you mean 'channelwise'" in caught.value.lines[0]
 
 
-@pytest.mark.parametrize("layer", ["conv1/relu", "conv2/relu", "conv3/relu"])
+@pytest.mark.parametrize("layer", ["conv1/relu", "conv2/relu"])
 def test_layers_with_a_bundled_prior_train_nothing(layer: str, tmp_path: Path) -> None:
     recipe = default_recipe("student_t", layer=layer)
     assert recipe.pictures == BUNDLED_PICTURES
