@@ -98,7 +98,7 @@ class NetworkSpec(_Section):
     def _options_of_ones_own(self) -> NetworkSpec:
         if not self.is_own_module and self.options:
             given = ", ".join(self.options)
-            raise ValueError(f"{given} are for a network of one's own; valid: network: {{module: ..., {given}: ...}}")
+            raise ValueError(f"{given}: for a network of one's own only; valid: network: {{module: ..., {given}: ...}}")
         return self
 
     @property

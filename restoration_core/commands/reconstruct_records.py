@@ -20,7 +20,7 @@ from restoration_core.images import pixel_sha256, to_uint8
 FILE = "metrics.json"
 
 # Counted up when what is computed or kept changes, so that older records are done again.
-_VERSION = 1
+_VERSION = 2
 
 Record = dict[str, Any]
 
@@ -120,7 +120,7 @@ def settings_hash(plan: Plan, layer: LayerPlan, original: Tensor) -> str:
             for field in dataclasses.fields(layer.preset)
             if field.name != "published"
         ],
-        "runs": [request.seed, request.restarts, bool(request.gap)],
+        "runs": [request.seed, request.restarts, request.gap],
         "animation": [request.animate, request.frames] if request.animate else None,
     }
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]

@@ -26,8 +26,6 @@ from restoration_core.reconstruction.validation import check_problem
 ALL = "all"
 LBFGS_FIRST_STEP = 0.05
 """Largest change of a pixel that the first step of L-BFGS tries, where none is given."""
-RESTARTS_FOR_GAP = 4
-"""From so many restarts on, the run from the truth adds a quarter of the time at most."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Request:
     jitter: int | None
     no_bound: bool
     restarts: int
-    gap: bool | None
+    gap: bool
     animate: str | None
     frames: int
     seed: int
@@ -81,7 +79,7 @@ class Plan:
     """A request that can be carried out.
 
     Attributes:
-        request: with ``gap`` decided.
+        request: the options.
         classifier: on the device.
         size: side of the pictures in pixels.
         references: of the pictures, as users see them.
@@ -120,6 +118,10 @@ def make_plan(images: Sequence[str], request: Request, notice: Callable[[str], N
     Raises:
         InputError, InputErrors: whatever is wrong.
     """
+    if request.units == CALIBRATED and not request.prior:
+        raise InputError(
+            f"--units {CALIBRATED}: is for the weights of --prior, and none is given; valid: with --prior and --weight"
+        )
     references = _expand(images)
     _check_device(request.device)
     own = {"mean": request.mean, "std": request.std, "size": request.native_size}
@@ -130,9 +132,7 @@ def make_plan(images: Sequence[str], request: Request, notice: Callable[[str], N
         raise InputError(f"--size {side}: too small to be scored; valid: {WINDOW} and more (the window of SSIM)")
     layers = _layers(request, classifier)
     originals = tuple(torch.from_numpy(load_image(reference, side)) for reference in references)
-    plan = Plan(
-        _decided(request, len(references) * len(layers)), classifier, side, tuple(references), originals, (), {}
-    )
+    plan = Plan(request, classifier, side, tuple(references), originals, (), {})
     found, refused, faults = [], {}, []
     for layer in layers:
         try:
@@ -188,17 +188,6 @@ def _layers(request: Request, classifier: Classifier) -> list[str]:
     if not named:
         raise InputError(f"no layer is given; valid: --layers {ALL}, or --layer of {', '.join(classifier.layers)}")
     return sorted(dict.fromkeys(named), key=classifier.depth)
-
-
-def _decided(request: Request, pairs: int) -> Request:
-    """Say whether the gap is taken: by default where the batch has room for it anyway, or it adds little.
-
-    A lone run is computed as two equal rows, so a second one costs nothing.
-    """
-    if request.gap is not None:
-        return request
-    lone = pairs == 1 and request.restarts == 1 and request.optimizer != LBFGS
-    return replace(request, gap=lone or request.restarts >= RESTARTS_FOR_GAP)
 
 
 def _layer_plan(

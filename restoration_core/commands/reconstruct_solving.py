@@ -132,7 +132,7 @@ def frame_steps(iterations: int, frames: int) -> tuple[int, ...]:
 
 
 def _runs(plan: Plan) -> int:
-    return plan.request.restarts + bool(plan.request.gap)
+    return plan.request.restarts + plan.request.gap
 
 
 def _jobs_together(plan: Plan, job: Job) -> int:

@@ -23,7 +23,7 @@ from restoration_core.images import (
     signed_difference,
     spread_view,
 )
-from restoration_core.reconstruction import Result, Status
+from restoration_core.reconstruction import Result, Status, Term
 
 SHEET = "contact_sheet"
 FEATURE_ERROR = "feature error: ||phi - phi0||^2 / ||phi0||^2, the square of the papers' normalised error"
@@ -72,6 +72,7 @@ def record_outcome(outcome: Outcome, plan: Plan, out: Path) -> Record:
                 "ratio": _finite(outcome.gap.ratios[outcome.restarts.best]),
                 "ratios": [_finite(ratio) for ratio in outcome.gap.ratios],
                 "truth": {"metrics": outcome.truth_metrics, "losses": dict(outcome.gap.truth.losses)},
+                **_gap_note(preset.terms),
             }
         if plan.request.animate:
             row["animation_steps"] = sorted(best.snapshots)
@@ -120,9 +121,17 @@ def _runs(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def _term(term: Any, calibrated: Mapping[str, float]) -> dict[str, Any]:
+def _term(term: Term, calibrated: Mapping[str, float]) -> dict[str, Any]:
     row = {"name": term.name, "layer": term.layer, "weight": term.weight}
     return row | ({"calibrated_weight": calibrated[term.name]} if term.name in calibrated else {})
+
+
+def _gap_note(terms: Sequence[Term]) -> dict[str, str]:
+    """Return what must be known beside a gap: which terms no objective counts."""
+    omitted = [term.name for term in terms if term.weight > 0 and not term.prior.has_energy]
+    if not omitted:
+        return {}
+    return {"note": f"both objectives leave out {', '.join(omitted)}: a denoiser steers the runs but has no energy"}
 
 
 def _finite(value: float) -> float | None:

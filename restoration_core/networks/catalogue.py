@@ -96,7 +96,7 @@ def open_network(
         return open_own_module(name, weights, seed, layers, mean, std, size)
     given = {"layers": layers, "mean": mean, "std": std, "size": size}
     if superfluous := [key for key, value in given.items() if value is not None]:
-        message = f"{', '.join(superfluous)} are for a network of one's own, but {name!r} has its own"
+        message = f"{', '.join(superfluous)}: for a network of one's own only, but {name!r} has its own"
         raise InputError(f"{message}; valid: leave them out, or package.module:factory for the name")
     if name == "cifar_alexnet":
         return _open_cifar_alexnet("bundled" if weights is None else weights, seed)

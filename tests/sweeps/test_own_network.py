@@ -81,7 +81,7 @@ def test_a_sweep_runs_on_ones_own_network_and_records_what_it_names(folder: Path
         ("conv2/relu: '2'", "conv2/relu: '2.2'", "unknown module path '2.2'; valid: 0.0, 0.1, 0, 1, 2, 3, 4"),
         ("[0.5, 0.5, 0.5]", "[0.5, 0.5]", "mean must be three numbers"),
         ("module: nets_of_a_sweep:small", "module: resnet18", "network.module must be package.module:factory"),
-        ("module: nets_of_a_sweep:small", "name: resnet18", "layers, mean, size are for a network of one's own"),
+        ("module: nets_of_a_sweep:small", "name: resnet18", "layers, mean, size: for a network of one's own only"),
         ("[perceptual_distance,", "[perceptual,", "unknown metric 'perceptual'; did you mean 'perceptual_distance'"),
         ("@0.1+conv2/lin", "@0.1+conv3/lin", "unknown layer of nets_of_a_sweep:small 'conv3/lin'"),
     ],

@@ -104,7 +104,11 @@ def test_a_run_that_breaks_down_exits_with_1_and_says_so(tmp_path: Path, capsys:
             ["sample:coffee", *QUICK, "--preset", "mv2016", "--optimizer", "lbfgs", "--no-bound", "--jitter", "3"],
             "--optimizer lbfgs: takes no jitter, which preset mv2016 has; valid: with --jitter 1",
         ),
-        (["sample:coffee", *QUICK, "--mean", "0.5", "0.5", "0.5"], "mean are for a network of one's own"),
+        (["sample:coffee", *QUICK, "--mean", "0.5", "0.5", "0.5"], "mean: for a network of one's own only"),
+        (
+            ["sample:coffee", *QUICK, "--units", "calibrated"],
+            "--units calibrated: is for the weights of --prior, and none is given; valid: with --prior and --weight",
+        ),
         (["sample:coffee", *QUICK, "--restarts", "0"], "0 is not in the range"),
         (["sample:coffee", *QUICK, "--animate", "mp4"], "'mp4' is not one of 'gif', 'webp', 'apng'"),
     ],

@@ -66,7 +66,7 @@ def test_layers_that_refuse_the_size_are_left_out_and_named(tmp_path: Path, caps
 def test_what_is_there_with_the_same_settings_is_not_done_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("sample:coffee", *QUICK, *given("conv1/relu"), "--no-gap", "--out", tmp_path) == 0
+    assert run("sample:coffee", *QUICK, *given("conv1/relu"), "--out", tmp_path) == 0
     before = files(tmp_path)
     capsys.readouterr()
     assert run(*PICTURES, *QUICK, *given("conv1/relu", "pool1"), "--out", tmp_path) == 0

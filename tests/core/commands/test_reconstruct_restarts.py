@@ -110,18 +110,32 @@ def test_the_animation_shows_the_best_run_at_the_steps_it_states(row: dict[str, 
             assert shown / 255 == pytest.approx(shorter.snapshots[step].numpy(), abs=0.51 / 255)
 
 
-def test_the_gap_is_taken_where_it_costs_nothing_and_where_it_is_asked_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_gap_is_taken_unless_it_is_not_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def gaps(*arguments: str) -> list[bool]:
         assert run(*arguments, *QUICK, "--out", tmp_path, "--json") == 0
         return ["gap" in row for row in json.loads(capsys.readouterr().out)]
 
     assert gaps("sample:coffee") == [True]
     assert gaps("sample:coffee", "--no-gap") == [False]
-    assert gaps("sample:coffee", "sample:rocket") == [False, False]
-    assert gaps("sample:coffee", "--restarts", "2") == [False]
-    assert gaps("sample:coffee", "sample:rocket", "--gap") == [True, True]
+    assert gaps("sample:coffee", "sample:rocket", "--layer", "conv1/relu") == [True] * 4
+    assert gaps("sample:coffee", "sample:rocket", "--no-gap") == [False, False]
+    assert gaps("sample:coffee", "--restarts", "2") == [True]
+    assert run("sample:coffee", *QUICK, "--no-gap", "--out", tmp_path) == 0
+    assert "objective / from truth" not in capsys.readouterr().out
+
+
+def test_a_gap_beside_a_denoiser_says_that_no_objective_counts_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = ["sample:coffee", *QUICK, "--out", tmp_path]
+    assert run(*quick, "--prior", "denoiser", "--weight", "0.1") == 0
+    note = "both objectives leave out priors.image: a denoiser steers the runs but has no energy"
+    assert f"objective / from truth: {note}" in capsys.readouterr().out.splitlines()
+    (row,) = json.loads((tmp_path / "metrics.json").read_text())
+    assert row["gap"]["note"] == note
+    assert "priors.image" not in row["losses"]
+    assert run(*quick, "--prior", "student_t", "--weight", "0.1", "--json") == 0
+    assert "note" not in json.loads(capsys.readouterr().out)[0]["gap"]
 
 
 def test_lbfgs_that_has_converged_counts_as_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -161,5 +161,5 @@ def test_options_that_do_not_fit_are_refused_in_one_line(options: dict[str, obje
 
 
 def test_networks_of_the_catalogue_take_no_options() -> None:
-    with pytest.raises(InputError, match="layers, size are for a network of one's own, but 'alexnet' has its own"):
+    with pytest.raises(InputError, match="layers, size: for a network of one's own only, but 'alexnet' has its own"):
         open_network("alexnet", "random", layers=["features.0"], size=64)
