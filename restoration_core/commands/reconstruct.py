@@ -64,8 +64,8 @@ if TYPE_CHECKING:
     "--gap/--no-gap",
     default=True,
     show_default=True,
-    help="Final objective over that of a run started at the truth, taken beside the restarts: --no-gap saves one run in "
-    "two, or with N restarts one in N + 1 (nothing for a single picture, layer and run, unless by lbfgs).",
+    help="Final objective over that of a run started at the truth, taken beside the restarts: --no-gap saves half the "
+    "runs, with N restarts one in N + 1 (but no time for a single picture, layer and run, unless by lbfgs).",
 )
 @click.option(
     "--animate",
