@@ -267,6 +267,10 @@ class Classifier:
         """Return the side in input pixels of what one position depends on, borders not clipped, at the native size."""
         return max(self._calls[self.resolve(layer)].geometry.receptive_field)
 
+    def window_size(self, layer: str) -> int:
+        """Return the side of the last kernel larger than 1 x 1, dilation counted, that the map came through; else 1."""
+        return max(self._calls[self.resolve(layer)].geometry.window_size)
+
 
 def _prepare(module: nn.Module) -> nn.Module:
     for part in module.modules():

@@ -39,12 +39,15 @@ class Geometry:
         stride: distance in input pixels between neighbouring positions.
         positions: extent of the map in positions.
         start: first input pixel that position 0 depends on, negative where padding reaches over the border.
+        window_size: side, in positions of its input and with the dilation counted, of the last sliding window wider
+            than one position; 1 where there was none.
     """
 
     receptive_field: Pair
     stride: Pair
     positions: Pair
     start: Pair = (0, 0)
+    window_size: Pair = (1, 1)
 
     def window(
         self, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], out: Pair
@@ -54,7 +57,10 @@ class Geometry:
             r + (k - 1) * d * s for r, k, d, s in zip(self.receptive_field, kernel, dilation, self.stride, strict=True)
         ]
         steps = [s * t for s, t in zip(self.stride, stride, strict=True)]
-        return replace(self.moved(padding), receptive_field=_two(field), stride=_two(steps), positions=out)
+        sides = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+        last = _two([side if side > 1 else before for side, before in zip(sides, self.window_size, strict=True)])
+        moved = self.moved(padding)
+        return replace(moved, receptive_field=_two(field), stride=_two(steps), positions=out, window_size=last)
 
     def moved(self, before: Sequence[int]) -> Geometry:
         """Return the geometry with that many positions put in front (< 0: taken away)."""
@@ -63,7 +69,8 @@ class Geometry:
     def everything(self) -> Geometry:
         """Return the geometry of one value that depends on all positions."""
         field = [r + (n - 1) * s for r, n, s in zip(self.receptive_field, self.positions, self.stride, strict=True)]
-        return replace(self, receptive_field=_two(field), positions=(1, 1))
+        last = _two([n if n > 1 else before for n, before in zip(self.positions, self.window_size, strict=True)])
+        return replace(self, receptive_field=_two(field), positions=(1, 1), window_size=last)
 
     def attended(self) -> Geometry:
         """Return the geometry where every position depends on all: at least the whole picture."""
@@ -83,7 +90,8 @@ def _pair(value: int | Sequence[int]) -> Pair:
 def _merge(known: Sequence[Geometry], inputs: Sequence[Tensor], output: Tensor) -> Geometry:
     """Geometry behind sums, products, concatenations and everything else that keeps positions apart.
 
-    One position sees what it sees through any branch: from the first pixel of all to the last of all.
+    One position sees what it sees through any branch: from the first pixel of all to the last of all. The last window
+    is that of the branch that sees most, the larger one where several do: a shortcut past it adds none of its own.
     """
     widest = max(known, key=lambda g: g.positions[0] * g.positions[1])
     joined = [g for g in known if g.positions == widest.positions]
@@ -91,9 +99,10 @@ def _merge(known: Sequence[Geometry], inputs: Sequence[Tensor], output: Tensor) 
     end = [max(g.start[axis] + g.receptive_field[axis] for g in joined) for axis in (0, 1)]
     # A single value that multiplies a whole map (a gate) is as wide wherever it is used.
     field = [max(end[axis] - start[axis], *(g.receptive_field[axis] for g in known)) for axis in (0, 1)]
+    last = [max((g.receptive_field[axis], g.window_size[axis]) for g in joined)[1] for axis in (0, 1)]
     maps = any(tensor.ndim == 4 and tuple(tensor.shape[2:]) == widest.positions for tensor in inputs)
     positions = (output.shape[2], output.shape[3]) if maps and output.ndim == 4 else widest.positions
-    return Geometry(_two(field), widest.stride, positions, start)
+    return Geometry(_two(field), widest.stride, positions, start, _two(last))
 
 
 class GeometryMode(TorchDispatchMode):

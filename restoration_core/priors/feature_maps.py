@@ -92,9 +92,8 @@ def map_shape(classifier: Classifier, layer: str) -> tuple[int, int, int]:
 def default_patch_size(classifier: Classifier, layer: str) -> int:
     """Return the patch size a layer suggests: what its last convolution or pooling sees of the layer before.
 
-    ``(r - r') / s' + 1`` with the receptive field ``r`` of the layer, and ``r'`` and the stride ``s'`` of the nearest
-    layer before whose receptive field is smaller (the picture itself: 1 and 1): the side of the kernel, its dilation
-    counted, of the operation that made the map, at least 2. conv2/lin and conv2/relu of AlexNet give 5.
+    The side of the kernel, its dilation counted, of the last operation that looked at more than one position, at least
+    2; where branches join, of the branch that sees most of the picture. conv2/lin and conv2/relu of AlexNet give 5.
 
     Raises:
         InputError: an unknown layer, or one whose output is no map.
@@ -102,10 +101,4 @@ def default_patch_size(classifier: Classifier, layer: str) -> int:
     Source: thesis 5.1, "the receptive field size in the previous layer".
     """
     map_shape(classifier, layer)
-    field = classifier.receptive_field(layer)
-    depth = classifier.depth(layer)
-    before, stride = 1, 1
-    for name in classifier.layers:
-        if classifier.depth(name) < depth and classifier.receptive_field(name) < field:
-            before, stride = classifier.receptive_field(name), classifier.stride(name)
-    return max(2, (field - before) // stride + 1)
+    return max(2, classifier.window_size(layer))

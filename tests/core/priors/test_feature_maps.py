@@ -75,6 +75,13 @@ def test_maps_of_another_layer_than_the_recipe_names_are_refused(classifier: Cla
         ("vgg16", "conv1_1/relu", 3),
         ("vgg16", "conv3_3/lin", 3),
         ("vgg16", "pool3", 2),
+        # Blocks whose branches join: the kernel of the one that sees most, not what a shortcut or 1 x 1 leaves over.
+        ("resnet18", "layer2.0/shortcut/lin", 3),
+        ("resnet18", "layer2.0", 3),
+        ("resnet50", "layer2.0", 3),
+        ("squeezenet1_0", "fire3", 3),
+        ("inception_v3", "mixed_5b", 5),
+        ("inception_v3", "mixed_6b", 7),  # 1 x 7 behind 7 x 1
     ],
 )
 def test_patch_size_is_the_receptive_field_in_the_layer_before(network: str, layer: str, size: int) -> None:
