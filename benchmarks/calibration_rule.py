@@ -16,6 +16,11 @@ over all cells of the file, so networks are added one call at a time.
     python benchmarks/calibration_rule.py CELLS.jsonl --network cifar_alexnet --layer pool1 --layer conv3/relu \\
         --layer conv5/relu --size 32 [--images FOLDER] [--prior total_variation:2 --prior logistic:8 ...]
     python benchmarks/calibration_rule.py CELLS.jsonl --table
+
+Two of the priors it takes by default do not ship and are trained first, a minute each, as are priors named beside them:
+
+    restoration prior train --expert logistic --patch-size 4
+    restoration prior train --expert student_t --patch-size 4
 """
 
 from __future__ import annotations
