@@ -19,6 +19,7 @@ from restoration_core.priors.separable_experts import SeparableExperts
 from restoration_core.priors.whitening import Whitening
 
 BANKS = ("full", "channelwise", "separable")
+_LARGEST_START = 4.0
 
 
 class Bank(abc.ABC):
@@ -154,6 +155,6 @@ def _compose(depthwise: Tensor, pointwise: Tensor) -> Tensor:
 
 def _softness(shape: tuple[int, ...], dims_per_expert: float) -> Tensor:
     # Experts that together give white Gaussian data about its own curvature: sum_k alpha_k w_k w_k^T near the identity.
-    alpha = 1.5 * dims_per_expert
-    # The inverse of softplus, in a form that does not overflow for few experts.
-    return torch.full(shape, alpha + math.log(-math.expm1(-alpha)))
+    # Few filters cannot make up for all the dimensions that they leave out.
+    alpha = 1.5 * min(dims_per_expert, _LARGEST_START)
+    return torch.full(shape, alpha + math.log(-math.expm1(-alpha)))  # the inverse of softplus

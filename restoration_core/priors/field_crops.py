@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from restoration_core.errors import InputError
 from restoration_core.priors.field_recipe import FieldRecipe
-from restoration_core.priors.map_source import MapSource, in_batches
+from restoration_core.priors.map_source import MapSource, check_contrast, in_batches
 from restoration_core.seeds import derive_seed
 
 _READ_TOGETHER = 16
@@ -27,7 +27,8 @@ class Crops:
         recipe: names crop, batch and seed.
 
     Raises:
-        InputError: fewer than two maps, maps smaller than a crop, or too few values for the number of weights.
+        InputError: fewer than two maps, too few values for the number of weights, maps without contrast, or maps
+            smaller than a crop.
     """
 
     def __init__(self, source: MapSource, recipe: FieldRecipe) -> None:
@@ -39,6 +40,7 @@ class Crops:
         split = max(1, len(order) // 10)
         self._held_out_maps, self._shown_maps = order[:split], order[split:]
         self._check_amount()
+        check_contrast(source)
 
     def _check_amount(self) -> None:
         recipe, some = self._recipe, self._shown_maps[:_READ_TOGETHER]

@@ -68,6 +68,21 @@ def in_batches(count: int, size: int) -> list[range]:
     return [range(first, min(first + size, count)) for first in range(0, count, size)]
 
 
+def check_contrast(source: MapSource) -> None:
+    """Refuse maps without any contrast; reads them until one has some, which the first of photographs has.
+
+    Raises:
+        InputError: every channel of every map has one value everywhere.
+    """
+    for index in range(len(source)):
+        channels = source.maps([index])[0].flatten(1)
+        if bool((channels.amax(dim=1) != channels.amin(dim=1)).any()):
+            return
+    where = "pictures: each" if source.layer_maps is None else f"maps: each map of {source.layer_maps}"
+    kind = "of one colour" if source.layer_maps is None else "flat"
+    raise InputError(f"{where} is {kind} everywhere, so there is no variance to learn from; valid: photographs")
+
+
 def check_source(maps: LayerMaps | None, pictures: str, source: MapSource) -> None:
     """Refuse a source that is not what a recipe names.
 

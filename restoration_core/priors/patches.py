@@ -93,32 +93,10 @@ def stream_patches(
         yield places[rising], torch.cat(drawn)[rising]
 
 
-def sample_patches(pictures: Sequence[Tensor], size: int, count: int, seed: int) -> Tensor:
-    """Return ``count`` square patches of pictures in memory, drawn as :func:`plan_patches` says.
-
-    Args:
-        pictures: each ``(C, H, W)``, float, RGB in [0, 1]; sizes may differ.
-        size: side of a patch in pixels.
-        count: patches wanted.
-        seed: of the places and of the order.
-
-    Returns:
-        ``(count, C * size^2)``, channel by channel, shuffled, in the pictures' dtype.
-
-    Raises:
-        InputError: as :func:`plan_patches`.
-    """
-    plan = plan_patches([(picture.shape[1], picture.shape[2]) for picture in pictures], size, count, seed)
-    drawn = [_windows(picture, plan, index) for index, picture in enumerate(pictures)]
-    return torch.cat(drawn)[torch.cat(plan.order).argsort()]
-
-
 def _cut(source: MapSource, plan: PatchPlan, index: int, channels: Sequence[int] | None) -> Tensor:
     (picture,) = source.maps([index])
-    return _windows(picture if channels is None else picture[list(channels)], plan, index)
-
-
-def _windows(picture: Tensor, plan: PatchPlan, index: int) -> Tensor:
+    if channels is not None:
+        picture = picture[list(channels)]
     chosen, size = torch.from_numpy(plan.corners[index]), plan.size
     columns = picture.shape[2] - size + 1
     windows = picture.unfold(1, size, 1).unfold(2, size, 1)

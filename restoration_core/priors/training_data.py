@@ -10,7 +10,7 @@ from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.priors.channel_subset import check_channels
-from restoration_core.priors.map_source import MapSource
+from restoration_core.priors.map_source import MapSource, check_contrast
 from restoration_core.priors.moments import PatchMoments
 from restoration_core.priors.patches import PatchPlan, plan_patches, stream_patches
 from restoration_core.priors.recipe import PATCHES_PER_DIMENSION, Recipe
@@ -139,12 +139,13 @@ def prepare(
         kept: what :meth:`TrainingData.to_keep` gave for this recipe before.
 
     Raises:
-        InputError: as :func:`layout`; maps with too few places; maps that are constant.
+        InputError: as :func:`layout`; maps with too few places; maps without contrast.
     """
     laid = layout(recipe, source)
     plan = plan_patches(source.sizes, recipe.patch_size, recipe.patches, derive_seed(recipe.seed, "patches"))
     held = max(1, recipe.patches // 10)
     if kept is None:
+        check_contrast(source)
         whitening, level = _fit(recipe, source, laid, plan, held)
     else:
         whitening = Whitening(kept["whitening.mean"], kept["whitening.transforms"])

@@ -119,29 +119,3 @@ def noise_level(covariances: Tensor, sigma: float, *, relative: bool) -> float:
     if deviation == 0:
         raise InputError("maps: values that differ are needed, but these channels are constant; valid: other channels")
     return sigma * deviation
-
-
-def fit_whitening(
-    patches: Tensor,
-    channels: int,
-    *,
-    kind: str = "pca",
-    sigma: float = 0.0,
-    dims: int | None = None,
-    remove_dc: bool = False,
-) -> Whitening:
-    """Return the map that whitens ``patches`` plus white noise; see :func:`whiten`.
-
-    Args:
-        patches: ``(N, D)`` with ``D = channels * size^2``, channel by channel, RGB in [0, 1].
-        channels: channels of a patch.
-        kind, sigma, dims: as :func:`whiten` takes them.
-        remove_dc: subtract each patch's own mean per channel first, so that flat offsets are free.
-
-    Returns:
-        The map, in the dtype of ``patches``; its algebra is done in float64.
-    """
-    moments = PatchMoments(channels, patches.shape[1] // channels, remove_dc=remove_dc)
-    moments.add(patches)
-    fitted = whiten(moments, kind=kind, sigma=sigma, dims=dims)
-    return Whitening(fitted.mean.to(patches.dtype), fitted.transforms.to(patches.dtype))

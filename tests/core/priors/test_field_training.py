@@ -52,6 +52,13 @@ class Steps:
         return [self._maps[index] for index in indices]
 
 
+class Flat(Steps):
+    """Every map of one colour, another each."""
+
+    def maps(self, indices: Sequence[int]) -> list[Tensor]:
+        return [map_[:, :1, :1].expand_as(map_) for map_ in super().maps(indices)]
+
+
 def tensors(trained: Trained) -> list[Tensor]:
     prior = trained.prior
     assert isinstance(prior, ConvolutionalExperts)
@@ -174,6 +181,7 @@ def test_noise_levels_on_feature_maps_are_relative_to_the_maps_own_deviation() -
         (Steps(1), {}, "at least two are needed"),
         (Steps(30, 8), {}, r"a map of 8 x 8 px is smaller than crops of 12 px"),
         (Steps(3, 12), {"experts": 64}, r"64 filters of 2 x 3 x 3 need about 11520 values.*give about 576"),
+        (Flat(), {}, "pictures: each is of one colour everywhere, so there is no variance to learn from"),
         (Steps(), {"learning_rate": 1e6}, "learning_rate: the loss diverged"),
     ],
 )

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from restoration_core.priors.banks import FullBank
 from restoration_core.priors.experts import EXPERTS, Expert
+from restoration_core.priors.moments import PatchMoments
 from restoration_core.priors.score_matching import grouped_score_matching_loss, score_matching_loss
-from restoration_core.priors.whitening import fit_whitening
+from restoration_core.priors.whitening import Whitening, whiten
 
 SOURCES, SAMPLES = 16, 50_000
 
@@ -85,7 +86,10 @@ def test_mixed_logistic_sources_are_found_again(free_norms: bool) -> None:
     sources = logistic_sources(generator)
     mixing = torch.randn(SOURCES, SOURCES, generator=generator)
     x = sources @ mixing.T
-    whitening = fit_whitening(x, 1, kind="pca")
+    moments = PatchMoments(1, SOURCES)
+    moments.add(x.double())
+    fitted = whiten(moments)
+    whitening = Whitening(fitted.mean.float(), fitted.transforms.float())
     filters = learn(whitening.apply(x), free_norms=free_norms).kept()["filters"]
     effective, _ = whitening.fold(filters)
     # The truth on raw data are the rows of the inverse; it is compared where white data live.

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
-from restoration_core.priors.whitening import fit_whitening
+from restoration_core.priors.moments import PatchMoments
+from restoration_core.priors.whitening import Whitening, whiten
 
 
 def correlated(count: int = 4000, channels: int = 3, size: int = 3) -> Tensor:
@@ -17,6 +18,16 @@ def correlated(count: int = 4000, channels: int = 3, size: int = 3) -> Tensor:
     return 0.5 + 0.1 * torch.randn(count, dims, generator=generator, dtype=torch.float64) @ mixing
 
 
+def whitened(
+    patches: Tensor, channels: int, kind: str = "pca", sigma: float = 0.0, dims: int | None = None, dc: bool = True
+) -> Whitening:
+    """The map fitted to patches that come in two batches, as a training streams them."""
+    moments = PatchMoments(channels, patches.shape[1] // channels, remove_dc=not dc)
+    for part in patches.tensor_split(2):
+        moments.add(part)
+    return whiten(moments, kind=kind, sigma=sigma, dims=dims)
+
+
 def second_moment(z: Tensor) -> Tensor:
     return z.T @ z / len(z)
 
@@ -24,19 +35,19 @@ def second_moment(z: Tensor) -> Tensor:
 @pytest.mark.parametrize("kind", ["pca", "zca"])
 def test_whitened_patches_have_identity_covariance(kind: str) -> None:
     patches = correlated()
-    z = fit_whitening(patches, 3, kind=kind).apply(patches)
+    z = whitened(patches, 3, kind=kind).apply(patches)
     torch.testing.assert_close(second_moment(z), torch.eye(27, dtype=torch.float64), rtol=0, atol=1e-9)
 
 
 def test_zca_is_the_symmetric_whitening() -> None:
-    transform = fit_whitening(correlated(), 3, kind="zca").transform
+    transform = whitened(correlated(), 3, kind="zca").transform
     torch.testing.assert_close(transform, transform.T, rtol=0, atol=1e-10)
     assert (torch.linalg.eigvalsh(transform) > 0).all()
 
 
 def test_pca_keeps_the_directions_of_largest_variance() -> None:
     patches = correlated()
-    whitening = fit_whitening(patches, 3, dims=5)
+    whitening = whitened(patches, 3, dims=5)
     assert whitening.transform.shape == (5, 27)
     covariance = second_moment(patches - whitening.mean)
     largest = torch.linalg.eigvalsh(covariance)[-5:]
@@ -49,27 +60,27 @@ def test_sigma_whitens_patches_with_that_noise_on_them() -> None:
     noisy = patches + sigma * torch.randn(
         patches.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64
     )
-    z = fit_whitening(patches, 3, sigma=sigma).apply(noisy)
+    z = whitened(patches, 3, sigma=sigma).apply(noisy)
     torch.testing.assert_close(second_moment(z), torch.eye(27, dtype=torch.float64), rtol=0, atol=0.03)
 
 
 def test_sigma_bounds_the_gain_where_patches_have_no_variance() -> None:
     patches = correlated()
     patches[:, 0] = patches[:, 1]
-    gains = torch.linalg.matrix_norm(fit_whitening(patches, 3, sigma=0.01).transform, ord=2)
+    gains = torch.linalg.matrix_norm(whitened(patches, 3, sigma=0.01).transform, ord=2)
     assert float(gains) == pytest.approx(1 / 0.01, rel=1e-6)
 
 
 def test_mean_is_one_value_a_channel() -> None:
     patches = correlated()
-    mean = fit_whitening(patches, 3).mean.reshape(3, 9)
+    mean = whitened(patches, 3).mean.reshape(3, 9)
     torch.testing.assert_close(mean, patches.reshape(-1, 3, 9).mean(dim=(0, 2))[:, None].expand(3, 9))
 
 
 @pytest.mark.parametrize("kind", ["pca", "zca"])
 def test_removing_dc_makes_flat_colours_invisible(kind: str) -> None:
     patches = correlated()
-    whitening = fit_whitening(patches, 3, kind=kind, remove_dc=True)
+    whitening = whitened(patches, 3, kind=kind, dc=False)
     shift = torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64).repeat_interleave(9)
     torch.testing.assert_close(whitening.apply(patches + shift), whitening.apply(patches), rtol=0, atol=1e-10)
     # Three directions (the channel means) are gone; the rest is white.
@@ -78,7 +89,7 @@ def test_removing_dc_makes_flat_colours_invisible(kind: str) -> None:
 
 def test_folded_filters_respond_to_raw_patches_as_filters_to_whitened_ones() -> None:
     patches = correlated(100)
-    whitening = fit_whitening(patches, 3, sigma=0.01)
+    whitening = whitened(patches, 3, sigma=0.01)
     filters = torch.randn(6, 27, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     effective, bias = whitening.fold(filters)
     torch.testing.assert_close(patches @ effective.T + bias, whitening.apply(patches) @ filters.T, rtol=0, atol=1e-9)
@@ -87,20 +98,20 @@ def test_folded_filters_respond_to_raw_patches_as_filters_to_whitened_ones() -> 
 def test_hand_computed_whitening_of_two_pixels() -> None:
     # Variances 4 along the first pixel and 1 along the second, about a common mean of 0.
     patches = torch.tensor([[2.0, 1.0], [-2.0, 1.0], [2.0, -1.0], [-2.0, -1.0]], dtype=torch.float64)
-    transform = fit_whitening(patches, 1, kind="zca").transform
+    transform = whitened(patches, 1, kind="zca").transform
     torch.testing.assert_close(transform, torch.tensor([[0.5, 0.0], [0.0, 1.0]], dtype=torch.float64))
 
 
 def test_unknown_kind_is_refused() -> None:
     with pytest.raises(InputError, match="unknown whitening 'pac'; did you mean 'pca'"):
-        fit_whitening(correlated(), 3, kind="pac")
+        whitened(correlated(), 3, kind="pac")
 
 
 def test_more_dimensions_than_the_patches_fill_are_refused() -> None:
     with pytest.raises(InputError, match="1 <= dims <= 24 must hold for these patches, but got 25"):
-        fit_whitening(correlated(), 3, remove_dc=True, dims=25)
+        whitened(correlated(), 3, dc=False, dims=25)
 
 
 def test_fewer_patches_than_dimensions_are_refused() -> None:
     with pytest.raises(InputError, match="more patches than dimensions; got 20 patches of 27"):
-        fit_whitening(correlated(20), 3)
+        whitened(correlated(20), 3)
