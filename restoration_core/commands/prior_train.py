@@ -175,10 +175,12 @@ def _short_side(given: int | None, classifier: Classifier | None) -> int:
 
 
 def _photographs(images: str, short_side: int) -> Photographs:
-    from restoration_core.priors.map_source import SAMPLES
+    from restoration_core.priors.map_source import SAMPLES, check_contrast
     from restoration_core.priors.photographs import load_folder, load_samples
 
-    return load_samples(short_side) if images == SAMPLES else load_folder(Path(images), short_side)
+    found = load_samples(short_side) if images == SAMPLES else load_folder(Path(images), short_side)
+    check_contrast(found)  # a layer's maps of flat pictures may still vary along their borders
+    return found
 
 
 def _recipe(
@@ -191,6 +193,7 @@ def _recipe(
     classifier: Classifier | None,
 ) -> PriorRecipe:
     """Return the recipe of the options; those that were not given keep the family's defaults."""
+    from restoration_core.priors.denoiser_recipe import MAP_LEVELS
     from restoration_core.priors.families import family_by_name
 
     kind = family_by_name(family)
@@ -211,6 +214,8 @@ def _recipe(
     chosen |= {"pictures": source.identity, "short_side": short_side, "maps": source.layer_maps}
     if faults := kind.recipe.type_faults(chosen):
         raise InputErrors([f"--set {fault}" for fault in faults])
+    if family == "denoiser" and classifier is not None and not {"levels", "held_out_levels"} & chosen.keys():
+        chosen = MAP_LEVELS | chosen
     if family == "patch_experts":
         chosen = _patch_defaults(chosen, source, classifier) | chosen
     for name in chosen:
@@ -242,7 +247,8 @@ def _patch_defaults(chosen: Mapping[str, Any], source: MapSource, classifier: Cl
     whole = (seen if chosen.get("bank", "full") == "full" else 1) * max(size, 1) ** 2
     if maps is not None and chosen.get("bank", "full") == "full":
         defaults["dims"] = min(MAP_DIMS, whole)
-    dims = chosen.get("dims", defaults.get("dims", whole))
+    dims = chosen.get("dims", defaults.get("dims"))
+    dims = whole if dims is None else dims
     if chosen.get("bank") == "separable":
         dims *= seen
     return defaults | {"patch_size": size, "experts": max(1, min(512, 2 * dims))}

@@ -14,6 +14,9 @@ from restoration_core.priors.recipe import BUNDLED_PICTURES
 LARGEST_WIDTH = 256
 LARGEST_DEPTH = 32
 
+MAP_LEVELS = {"levels": (0.05, 0.8), "held_out_levels": (0.1, 0.2, 0.4), "factor": 1}
+"""Fields of a denoiser on a layer's maps: at noise much below their own deviation little can be told from it."""
+
 
 @dataclass(frozen=True)
 class DenoiserRecipe(PriorRecipe):

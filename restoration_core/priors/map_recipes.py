@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restoration_core.errors import InputError
+from restoration_core.priors.family import PriorRecipe
 from restoration_core.priors.feature_maps import FeatureMaps, default_patch_size, layer_maps, map_shape
-from restoration_core.priors.map_source import SAMPLES, LayerMaps, MapSource
+from restoration_core.priors.map_source import SAMPLES, MapSource
 from restoration_core.priors.recipe import BUNDLED_PICTURES, FREE_NORMS_RATE, Recipe
+from restoration_core.priors.training_command import training_command
 
 if TYPE_CHECKING:
     from restoration_core.networks import Classifier
@@ -69,18 +71,20 @@ def default_map_recipe(
     )
 
 
-def bundled_maps(maps: LayerMaps, pictures: MapSource) -> MapSource:
-    """Return a layer's maps of some pictures where the network is the bundled one.
+def bundled_maps(recipe: PriorRecipe, pictures: MapSource) -> MapSource:
+    """Return the maps that a recipe learns from, of some pictures, where the network is the bundled one.
 
     Raises:
         InputError: another network or other weights, which must be given.
     """
     from restoration_core.networks import open_network
 
+    maps = recipe.maps
+    assert maps is not None
     if maps.network != BUNDLED_NETWORK or maps.weights_id != _bundled_weights():
         raise InputError(
             f"a prior on {maps} (weights {maps.weights_id}) must be trained, and its network was not given; valid:"
-            f" train it first with `restoration prior train --network {maps.network} --layer {maps.layer}`"
+            f" train it first with `{training_command(recipe)}`"
         )
     return FeatureMaps(open_network(BUNDLED_NETWORK), maps.layer, pictures)
 

@@ -19,6 +19,7 @@ from restoration_core.priors.map_source import SAMPLES, MapSource, check_source
 from restoration_core.priors.photographs import load_samples
 from restoration_core.priors.prior import Prior
 from restoration_core.priors.recipe import Recipe
+from restoration_core.priors.training_command import training_command
 
 ROOT_VARIABLE = "RESTORATION_PRIORS"
 _BUNDLED = Path(__file__).parent / "data"
@@ -230,10 +231,10 @@ def _source(recipe: PriorRecipe, given: Callable[[], MapSource] | None) -> MapSo
         if recipe.pictures != SAMPLES:
             raise InputError(
                 f"prior {recipe.key} must be trained, on photographs {recipe.pictures[:19]} that were not given; valid:"
-                " train it first with `restoration prior train --images FOLDER`"
+                f" train it first with `{training_command(recipe)}`"
             )
         samples = load_samples(recipe.short_side)
-        return samples if recipe.maps is None else bundled_maps(recipe.maps, samples)
+        return samples if recipe.maps is None else bundled_maps(recipe, samples)
     source = given()
     check_source(recipe.maps, recipe.pictures, source)
     return source

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,18 @@ def test_train_a_second_time_reads_the_library(tmp_path: Path, capsys: pytest.Ca
     assert "step" not in said
     assert "the library has this prior already" in said
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]  # no lock is left behind
+
+
+@pytest.mark.parametrize("what", [(), FIELD, ("--family", "denoiser"), ("--layer", "pool1")])
+def test_pictures_of_one_colour_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], what: Sequence[str]
+) -> None:
+    for colour in ("teal", "navy"):
+        Image.new("RGB", (60, 50), colour).save(tmp_path / f"{colour}.png")
+    assert run("train", *what, "--images", tmp_path, "--short-side", "48", "--library", tmp_path / "library") == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert "pictures: each is of one colour everywhere, so there is no variance to learn from" in said[0]
 
 
 def test_train_from_a_folder_names_its_content(tmp_path: Path) -> None:
