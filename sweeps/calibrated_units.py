@@ -14,8 +14,8 @@ from sweeps.prior_needs import CHOOSING, combinations
 from sweeps.prior_reference import reference_of
 
 if TYPE_CHECKING:
+    from restoration_core.calibration.calibration import Calibration
     from restoration_core.networks import Classifier
-    from restoration_core.priors.calibration import Calibration
     from sweeps.spec_models import SweepSpec
 
 SHAPING: Mapping[str, tuple[str, ...]] = {

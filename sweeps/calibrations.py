@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from restoration_core.calibration.calibration import Calibration
+from restoration_core.calibration.calibration_library import CalibrationLibrary
+from restoration_core.calibration.measure import Calibrator, Squares
+from restoration_core.calibration.recipe import hand_crafted_key
 from restoration_core.errors import InputError
 from restoration_core.images import pixel_sha256, to_uint8
 from restoration_core.networks import Classifier
 from restoration_core.priors import Prior, Trained
-from restoration_core.priors.calibration import Calibration
-from restoration_core.priors.calibration_library import CalibrationLibrary
-from restoration_core.priors.calibration_measure import Calibrator, Squares
-from restoration_core.priors.calibration_recipe import hand_crafted_key
 from sweeps.calibrated_units import Subject, subjects, unit_of
 from sweeps.known_parameters import HAND_CRAFTED, layer_of
 from sweeps.prior_reference import PriorReference, reference_of

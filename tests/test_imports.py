@@ -15,7 +15,9 @@ FORBIDDEN = {
     "restoration_core": SERVICE,
     "restoration_core.images": SERVICE | {"torch"},
     "restoration_core.networks": SERVICE | {"torchvision"},
-    "restoration_core.priors": SERVICE | {"torchvision"},
+    "restoration_core.priors": SERVICE
+    | {"torchvision", "restoration_core.reconstruction", "restoration_core.objectives"},
+    "restoration_core.calibration": SERVICE | {"torchvision"},
     "restoration_core.objectives": SERVICE | {"torchvision"},
     "restoration_core.reconstruction": SERVICE | {"torchvision"},
     "restoration_core.metrics": SERVICE | {"torchvision", "torchmetrics", "scipy"},

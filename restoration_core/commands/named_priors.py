@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from restoration_core.calibration.recipe import hand_crafted_key
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks import Classifier
 from restoration_core.priors.alpha_norm import AlphaNorm
-from restoration_core.priors.calibration_recipe import hand_crafted_key
 from restoration_core.priors.convolutional_experts import ConvolutionalExperts
 from restoration_core.priors.denoiser import Denoiser
 from restoration_core.priors.denoiser_recipe import default_denoiser_recipe

@@ -12,9 +12,9 @@ import click
 from restoration_core.errors import InputError
 
 if TYPE_CHECKING:
+    from restoration_core.calibration.calibration import Calibration, Spread
     from restoration_core.commands.named_priors import NamedPrior
     from restoration_core.networks import Classifier
-    from restoration_core.priors.calibration import Calibration, Spread
 
 # torch is imported inside the command, so that `--help` answers at once.
 
@@ -70,11 +70,11 @@ def calibrate(
     size s; r is the error of reconstructions from the features alone, s (--level local) the error that neighbouring
     pixels differ by in reconstructions with total variation, or (--level rmse) r itself.
     """
+    from restoration_core.calibration.calibration_library import CalibrationLibrary
+    from restoration_core.calibration.measure import Calibrator, load_squares
+    from restoration_core.calibration.recipe import ErrorRun
     from restoration_core.commands.named_priors import name_prior
     from restoration_core.networks import open_network
-    from restoration_core.priors.calibration_library import CalibrationLibrary
-    from restoration_core.priors.calibration_measure import Calibrator, load_squares
-    from restoration_core.priors.calibration_recipe import ErrorRun
     from restoration_core.priors.prior_library import PriorLibrary
     from restoration_core.reconstruction import keep_freed_memory
 
@@ -129,7 +129,7 @@ def _on(device: str, classifier: Classifier) -> Classifier:
 
 def _draw(found: Sequence[Calibration], names: Sequence[str], out: Path) -> list[Path]:
     """Draw every calibration into the folder; the file is called after the prior as given."""
-    from restoration_core.priors.calibration_drawing import draw_calibration
+    from restoration_core.calibration.drawing import draw_calibration
 
     out.mkdir(parents=True, exist_ok=True)
     files = []

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from restoration_core.calibration.calibration_library import CalibrationLibrary
+from restoration_core.calibration.measure import Calibrator, load_squares
 from restoration_core.commands.named_priors import IMAGE, NamedPrior, name_prior
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
-from restoration_core.priors.calibration_library import CalibrationLibrary
-from restoration_core.priors.calibration_measure import Calibrator, load_squares
 from restoration_core.priors.channel_subset import ChannelSubset
 from restoration_core.priors.patch_field import PatchField
 from restoration_core.priors.prior import Prior

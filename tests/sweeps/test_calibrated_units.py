@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 import torch
 
+from restoration_core.calibration.calibration import Calibration
+from restoration_core.calibration.measure import Calibrator, load_squares
+from restoration_core.calibration.recipe import hand_crafted_key
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier, open_network
 from restoration_core.priors import Recipe, TotalVariation, load_samples, train_patch_experts
-from restoration_core.priors.calibration import Calibration
-from restoration_core.priors.calibration_measure import Calibrator, load_squares
-from restoration_core.priors.calibration_recipe import hand_crafted_key
 from restoration_core.priors.feature_maps import FeatureMaps, layer_maps
 from sweeps import calibrations, prior_recipes
 from sweeps.calibrated_units import subjects, unit_of

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from restoration_core.calibration.calibration_library import CalibrationLibrary
 from restoration_core.commands.named_priors import name_prior
 from restoration_core.commands.prior_terms import calibrate_terms, given_terms, with_stride
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier, open_network
 from restoration_core.priors import PatchExperts, TotalVariation
 from restoration_core.priors.blobs import to_blob
-from restoration_core.priors.calibration_library import CalibrationLibrary
 from restoration_core.priors.convolutional_experts import ConvolutionalExperts
 from restoration_core.priors.denoiser import Denoiser
 from restoration_core.priors.denoiser_recipe import default_denoiser_recipe

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from restoration_core.calibration.calibration_library import CalibrationLibrary
+from restoration_core.calibration.recipe import hand_crafted_key
 from restoration_core.cli import main
-from restoration_core.priors.calibration_library import CalibrationLibrary
-from restoration_core.priors.calibration_recipe import hand_crafted_key
 from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.priors.total_variation import TotalVariation
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from restoration_core.calibration.calibration_library import CalibrationLibrary
 from restoration_core.cli import main
 from restoration_core.images import load_image
-from restoration_core.priors.calibration_library import CalibrationLibrary
 
 QUICK = ["--layer", "conv2/relu", "--size", "24", "--iterations", "12"]
 

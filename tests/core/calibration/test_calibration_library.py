@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from restoration_core.calibration.calibration import Calibration
+from restoration_core.calibration.calibration_library import CalibrationLibrary
 from restoration_core.errors import InputError
-from restoration_core.priors.calibration import Calibration
-from restoration_core.priors.calibration_library import CalibrationLibrary
 from restoration_core.priors.prior_library import ROOT_VARIABLE, PriorLibrary
-from tests.core.priors.test_calibration import calibration
+from tests.core.calibration.test_calibration import calibration
 
 
 def test_a_calibration_is_measured_once_and_then_read(tmp_path: Path) -> None:

@@ -11,20 +11,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from restoration_core.errors import InputError
-from restoration_core.images import folder_pictures, load_image, pixel_sha256, sample_names, to_uint8
-from restoration_core.images.samples import PREFIX
-from restoration_core.networks.classifier import Classifier
-from restoration_core.priors.calibration import KINDS, Calibration, Curve, Spread
-from restoration_core.priors.calibration_curvature import (
+from restoration_core.calibration.calibration import KINDS, Calibration, Curve, Spread
+from restoration_core.calibration.curvature import (
     Gradient,
     curvature_curve,
     draw_noise,
     feature_gradient,
     prior_gradient,
 )
-from restoration_core.priors.calibration_level import local_rmse, reconstructions, rmse
-from restoration_core.priors.calibration_recipe import LEVELS, CalibrationRecipe, ErrorRun
+from restoration_core.calibration.level import local_rmse, reconstructions, rmse
+from restoration_core.calibration.recipe import LEVELS, CalibrationRecipe, ErrorRun
+from restoration_core.errors import InputError
+from restoration_core.images import folder_pictures, load_image, pixel_sha256, sample_names, to_uint8
+from restoration_core.images.samples import PREFIX
+from restoration_core.networks.classifier import Classifier
 from restoration_core.priors.controls import noise_matched
 from restoration_core.priors.prior import Prior
 from restoration_core.priors.total_variation import TotalVariation

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from restoration_core.calibration.calibration import Calibration
+from restoration_core.calibration.recipe import CalibrationRecipe
 from restoration_core.errors import InputError
-from restoration_core.priors.calibration import Calibration
-from restoration_core.priors.calibration_recipe import CalibrationRecipe
 from restoration_core.priors.prior_library import PriorLibrary
 
 _SUFFIX = ".calibration.json"

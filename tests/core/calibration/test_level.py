@@ -1,4 +1,4 @@
-"""The error as neighbours differ in it, and what is refused; reconstructions themselves: test_calibration_measure."""
+"""The error as neighbours differ in it, and what is refused; reconstructions themselves: test_measure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from restoration_core.calibration.level import decaying, local_rmse, reconstructions, rmse
+from restoration_core.calibration.recipe import ErrorRun
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
-from restoration_core.priors.calibration_level import decaying, local_rmse, reconstructions, rmse
-from restoration_core.priors.calibration_recipe import ErrorRun
 
 
 def test_white_noise_has_its_standard_deviation_and_a_constant_error_none() -> None:

@@ -10,9 +10,9 @@ import re
 import numpy as np
 import pytest
 
+from restoration_core.calibration.calibration import QUANTILES, Calibration, Curve, Spread
+from restoration_core.calibration.recipe import CalibrationRecipe
 from restoration_core.errors import InputError
-from restoration_core.priors.calibration import QUANTILES, Calibration, Curve, Spread
-from restoration_core.priors.calibration_recipe import CalibrationRecipe
 
 LEVELS = (0.01, 0.05, 0.1, 0.4)
 

@@ -12,21 +12,21 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from restoration_core.calibration.calibration import KINDS, QUANTILES
+from restoration_core.calibration.curvature import curvature_curve, feature_gradient, prior_gradient
+from restoration_core.calibration.level import local_rmse
+from restoration_core.calibration.measure import Calibrator, Squares, load_squares
+from restoration_core.calibration.recipe import LEVELS, ErrorRun
 from restoration_core.errors import InputError, InputErrors
 from restoration_core.images import load_image
 from restoration_core.networks import Classifier
 from restoration_core.objectives import feature_targets
-from restoration_core.priors.calibration import KINDS, QUANTILES
-from restoration_core.priors.calibration_curvature import curvature_curve, feature_gradient, prior_gradient
-from restoration_core.priors.calibration_level import local_rmse
-from restoration_core.priors.calibration_measure import Calibrator, Squares, load_squares
-from restoration_core.priors.calibration_recipe import LEVELS, ErrorRun
 from restoration_core.priors.isotropic_range import IsotropicRange
 from restoration_core.priors.prior import Prior
 from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Term, solve
 from restoration_core.seeds import derive_seed
-from tests.core.priors.test_calibration_curvature import Shrinkage
+from tests.core.calibration.test_curvature import Shrinkage
 
 SIZE = 12
 RUN = ErrorRun(photographs=2, iterations=20)
@@ -88,7 +88,7 @@ def test_the_level_is_held_within_the_levels(classifier: Classifier) -> None:
 
 @pytest.mark.parametrize("noise", ["white", "pink"])
 def test_curves_are_means_over_photographs_and_draws(classifier: Classifier, noise: str) -> None:
-    from restoration_core.priors.calibration_curvature import draw_noise
+    from restoration_core.calibration.curvature import draw_noise
 
     found = calibrator(classifier, noise=noise, draws=3).calibrate(TotalVariation(1.0), "tv")
     x = squares().pictures
@@ -168,7 +168,7 @@ def test_what_does_not_depend_on_the_prior_is_measured_once(classifier: Classifi
 
 def test_chunks_of_pictures_give_the_same_numbers(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = calibrator(classifier).calibrate(TotalVariation(1.0), "tv")
-    monkeypatch.setattr("restoration_core.priors.calibration_measure._PIXELS_AT_ONCE", SIZE * SIZE)
+    monkeypatch.setattr("restoration_core.calibration.measure._PIXELS_AT_ONCE", SIZE * SIZE)
     parts = calibrator(classifier).calibrate(TotalVariation(1.0), "tv")
     assert parts.prior.values == pytest.approx(whole.prior.values, rel=1e-4)
     assert parts.features.values == pytest.approx(whole.features.values, rel=1e-4)

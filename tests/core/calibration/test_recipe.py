@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from restoration_core.errors import InputErrors
-from restoration_core.priors.calibration_curvature import NOISES
-from restoration_core.priors.calibration_recipe import (
+from restoration_core.calibration.curvature import NOISES
+from restoration_core.calibration.recipe import (
     LEVELS,
     NOISE_KINDS,
     CalibrationRecipe,
     ErrorRun,
     hand_crafted_key,
 )
+from restoration_core.errors import InputErrors
 from restoration_core.priors.isotropic_range import IsotropicRange
 from restoration_core.priors.total_variation import TotalVariation
 

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ImageColor
 
+from restoration_core.calibration.calibration import Calibration, Curve, Spread
+from restoration_core.calibration.drawing import HEIGHT, WIDTH, draw_calibration
 from restoration_core.errors import InputError
-from restoration_core.priors.calibration import Calibration, Curve, Spread
-from restoration_core.priors.calibration_drawing import HEIGHT, WIDTH, draw_calibration
-from tests.core.priors.test_calibration import LEVELS, calibration
+from tests.core.calibration.test_calibration import LEVELS, calibration
 
 NATURAL, NOISE, PRIOR = "#1a7f37", "#6639ba", "#0969da"
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
+from restoration_core.calibration.calibration import KINDS, QUANTILES, Calibration, Spread
 from restoration_core.errors import InputError
-from restoration_core.priors.calibration import KINDS, QUANTILES, Calibration, Spread
 
 WIDTH, HEIGHT = 1260, 400
 _SCALE = 2  # drawn larger and shrunk: Pillow's lines have hard edges

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from restoration_core.errors import InputError
-from restoration_core.networks import Classifier
-from restoration_core.priors.calibration_curvature import (
+from restoration_core.calibration.curvature import (
     NOISES,
     curvature_curve,
     draw_noise,
     feature_gradient,
     prior_gradient,
 )
+from restoration_core.errors import InputError
+from restoration_core.networks import Classifier
 from restoration_core.priors.experts import EXPERTS
 from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.priors.prior import Prior

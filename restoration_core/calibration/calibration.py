@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from restoration_core.calibration.recipe import CalibrationRecipe
 from restoration_core.errors import InputError
-from restoration_core.priors.calibration_recipe import CalibrationRecipe
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 KINDS = ("natural", "noisy", "noise")
