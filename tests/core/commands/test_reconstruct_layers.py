@@ -136,8 +136,12 @@ def test_a_folder_with_a_damaged_record_is_refused_and_left_as_it_is(
 def test_an_interrupted_command_keeps_what_is_done_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = "import sys; from restoration_core.cli import main; main(['reconstruct', *sys.argv[1:]])"
-    settings = ["--size", "16", "--preset", "none", "--iterations", "500", "--no-gap", "--out", str(tmp_path)]
+    # A shell without job control starts what runs in the background with SIGINT ignored, and the tests with it.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        " from restoration_core.cli import main; main(['reconstruct', *sys.argv[1:]])"
+    )
+    settings = ["--size", "16", "--preset", "none", "--iterations", "2000", "--no-gap", "--out", str(tmp_path)]
     process = subprocess.Popen(
         [sys.executable, "-c", code, "sample:coffee", *given("conv1/relu", "conv3/relu"), *settings],
         stderr=subprocess.PIPE,
