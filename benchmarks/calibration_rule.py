@@ -162,7 +162,7 @@ def run(arguments: argparse.Namespace) -> None:
         note = {"network": name, "weights_id": classifier.weights_id, "layer": layer, "settings": settings}
         if (*layer_key(note), None) not in known:
             write(arguments.cells, note | {"local": local_level(classifier, layer, squares, settings)})
-        library = PriorLibrary(arguments.library)
+        library = PriorLibrary(arguments.folder)
         # By the key: another prior may have come to be meant by the same name.
         named = {text: given_terms([text], [1.0], classifier, library)[0] for text in arguments.prior}
         todo = [text for text, given in named.items() if (*layer_key(note), given.named.key) not in known]
@@ -215,7 +215,7 @@ def main() -> int:
     parser.add_argument("--beta1", type=float, default=0.8)
     parser.add_argument("--beta2", type=float, default=0.9)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--library", type=Path, help="folder of the prior library")
+    parser.add_argument("--library", dest="folder", type=Path, help="folder of the prior library")
     arguments = parser.parse_args()
     arguments.layer = arguments.layer or ["pool1", "conv3/relu", "conv5/relu"]
     arguments.prior = arguments.prior or list(PRIORS)

@@ -110,7 +110,7 @@ def best_tv_step(search: tuple[Tensor, Tensor], judged: Tensor, sigma: float) ->
 
 def main() -> int:
     arguments = _arguments()
-    library = PriorLibrary(arguments.library)
+    library = PriorLibrary(arguments.folder)
     names = arguments.prior or [entry.key for entry in library.list() if entry.recipe.maps is None]
     priors = {library.entry(name).name: library.load(name) for name in names}
     judged, search = _photographs(arguments)
@@ -175,7 +175,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, help="folder of photographs to judge on; default: the sample pictures")
     parser.add_argument("--search", type=Path, help="folder to search on; default: every fifth of the photographs")
     parser.add_argument("--prior", nargs="+", help="keys or names; default: all of the library on pictures")
-    parser.add_argument("--library", type=Path, help="folder of the library")
+    parser.add_argument("--library", dest="folder", type=Path, help="folder of the library")
     parser.add_argument("--noise", type=float, nargs="+", default=[0.05, 0.1], help="standard deviations")
     parser.add_argument("--short-side", type=int, default=160, help="photographs are resized to this shorter side")
     parser.add_argument("--size", type=int, default=64, help="side of the crops, in pixels")

@@ -125,9 +125,9 @@ def _recipe(reference: PriorReference, classifier: Classifier) -> PriorRecipe:
     from restoration_core.priors.training_data import layout
     from sweeps.prior_recipes import check_maps, recipe_of
 
-    if reference.library is not None:
-        kept = PriorLibrary().entry(reference.library).recipe
-        check_maps(f"prior {reference.library}", kept.maps, reference.layer, classifier, weights=False)
+    if reference.kept is not None:
+        kept = PriorLibrary().entry(reference.kept).recipe
+        check_maps(f"prior {reference.kept}", kept.maps, reference.layer, classifier, weights=False)
         return kept
     recipe = recipe_of(reference, classifier)
     if isinstance(recipe, Recipe) and reference.layer is not None:

@@ -35,7 +35,7 @@ def recipe_of(reference: PriorReference, classifier: Classifier, library: PriorL
     Raises:
         InputError: values that do not fit the layer, or a named prior that is not there or was learned elsewhere.
     """
-    if reference.library is not None:
+    if reference.kept is not None:
         return _kept(reference, classifier, library or PriorLibrary())
     if reference.expert == CONVOLUTIONAL:
         return default_field_recipe() if reference.layer is None else _field_on_maps(classifier, reference.layer)
@@ -82,8 +82,8 @@ def check_maps(what: str, maps: LayerMaps | None, layer: str | None, classifier:
 
 
 def _kept(reference: PriorReference, classifier: Classifier, library: PriorLibrary) -> PriorRecipe:
-    entry = library.entry(reference.library or "")
-    check_maps(f"prior {reference.library}", entry.recipe.maps, reference.layer, classifier, weights=True)
+    entry = library.entry(reference.kept or "")
+    check_maps(f"prior {reference.kept}", entry.recipe.maps, reference.layer, classifier, weights=True)
     return entry.recipe
 
 

@@ -17,7 +17,7 @@ class PriorReference:
         layer: whose maps it acts on; None for the image.
         expert: what kind of prior, one of ``EXPERTS``; empty for one that is named.
         patch_size, bank, dims: of experts over patches; ``dims`` None for the default.
-        library: key or name of a prior in the prior library, in place of all but the layer.
+        kept: key or name of a prior in the prior library, in place of all but the layer.
     """
 
     layer: str | None = None
@@ -25,12 +25,12 @@ class PriorReference:
     patch_size: int | None = None
     bank: str = "full"
     dims: int | None = None
-    library: str | None = None
+    kept: str | None = None
 
     def __str__(self) -> str:
         """Name it for people and for the store, ``student_t-8`` or ``student_t-5-channelwise on conv2/relu``."""
-        if self.library is not None:
-            name = f"prior {self.library}"
+        if self.kept is not None:
+            name = f"prior {self.kept}"
         else:
             size = "" if self.patch_size is None else f"-{self.patch_size}"
             bank = "" if self.bank == "full" else f"-{self.bank}"
@@ -48,7 +48,7 @@ def reference_of(settings: Mapping[str, Any], group: str) -> PriorReference:
     """
     layer, named = layer_of(group), settings.get(f"{group}.prior")
     if named is not None:
-        return PriorReference(layer, library=str(named))
+        return PriorReference(layer, kept=str(named))
     expert = str(settings[f"{group}.expert"])
     if expert in NOISE_EXPERTS:
         return PriorReference(layer, expert)

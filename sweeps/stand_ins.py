@@ -50,8 +50,8 @@ class StandIns:
 
     def recipe(self, reference: PriorReference) -> PriorRecipe:
         """Return the recipe of a prior; one named by the user is taken as the library has it."""
-        if reference.library is not None:
-            return self._library.entry(reference.library).recipe
+        if reference.kept is not None:
+            return self._library.entry(reference.kept).recipe
         return recipe_of(reference, self.classifier, self._library)
 
     def floats(self, reference: PriorReference) -> int:
