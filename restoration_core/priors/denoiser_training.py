@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import torch
 
@@ -15,6 +14,7 @@ from restoration_core.priors.denoiser_recipe import DenoiserRecipe
 from restoration_core.priors.denoiser_samples import split
 from restoration_core.priors.family import Progress, Trained, TrainingReport
 from restoration_core.priors.map_source import MapSource, check_contrast
+from restoration_core.priors.training_loop import run_training
 from restoration_core.seeds import derive_seed
 
 _CHECKS = 40
@@ -94,6 +94,10 @@ class _Training:
             return ""
         return "overfitting" if min(self.shown_losses[best + 1 :]) < self.shown_losses[best] else "converged"
 
+    @property
+    def ended(self) -> bool:
+        return bool(self.stopped)
+
     def prior(self) -> Denoiser:
         """Return the denoiser with the lowest held-out loss."""
         network = NoiseNetwork.of(self._best, self._recipe.factor)
@@ -158,22 +162,8 @@ def train_denoiser(
     Source: Vincent 2011, eq. 13 (denoising score matching); Song & Ermon 2019 (the weight ``sigma^2`` of a level).
     """
     training = _Training(recipe, source)
-    if checkpoint is not None:
-        training.resume(checkpoint)
-    started, before = time.perf_counter(), training.time_s
     every = max(1, recipe.iterations // _CHECKS)
-    while True:
-        last = training.losses[-1][0] if training.losses else -1
-        if training.step > last and (training.step % every == 0 or training.step == recipe.iterations):
-            loss = training.check()
-            training.time_s = before + time.perf_counter() - started
-            if checkpoint is not None:
-                training.save(checkpoint)
-            if progress is not None:
-                progress(training.step, recipe.iterations, loss)
-        if training.stopped:
-            break
-        training.advance()
+    run_training(training, recipe.iterations, every, progress, checkpoint)
     losses = tuple(training.losses)
     if training.best_loss > _MOST_LEFT:
         raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 
 import torch
@@ -22,6 +21,7 @@ from restoration_core.priors.field_score_matching import (
     implicit_score_matching_loss,
 )
 from restoration_core.priors.map_source import MapSource
+from restoration_core.priors.training_loop import run_training
 from restoration_core.seeds import derive_seed
 
 _CHECKS = 40
@@ -134,6 +134,10 @@ class _Training:
             self._best = {name: tensor.detach().clone() for name, tensor in self._model.free.items()}
         return loss
 
+    @property
+    def ended(self) -> bool:
+        return self.step == self._recipe.iterations or self.stale >= _PATIENCE
+
     def why_stopped(self) -> str:
         if self.step == self._recipe.iterations:
             return "finished"
@@ -214,22 +218,8 @@ def train_convolutional_experts(
     Source: Vincent 2011; Hyvarinen 2005; thesis eq. 8-9.
     """
     training = _Training(recipe, source)
-    if checkpoint is not None:
-        training.resume(checkpoint)
-    started, before = time.perf_counter(), training.time_s
     every = max(1, recipe.iterations // _CHECKS)
-    while True:
-        last = training.losses[-1][0] if training.losses else -1
-        if training.step > last and (training.step % every == 0 or training.step == recipe.iterations):
-            loss = training.check()
-            training.time_s = before + time.perf_counter() - started
-            if checkpoint is not None:
-                training.save(checkpoint)
-            if progress is not None:
-                progress(training.step, recipe.iterations, loss)
-        if training.step == recipe.iterations or training.stale >= _PATIENCE:
-            break
-        training.advance()
+    run_training(training, recipe.iterations, every, progress, checkpoint)
     dims = source.channels * recipe.filter_size**2
     report = TrainingReport(
         training.step, tuple(training.losses), training.best_loss, training.time_s, dims, training.why_stopped()
