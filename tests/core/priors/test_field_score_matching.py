@@ -15,27 +15,9 @@ from restoration_core.priors.field_score_matching import (
     field_score,
     implicit_score_matching_loss,
 )
+from tests.core.priors.quadratic import Quadratic
 
 SIGMAS = torch.tensor([0.3, 0.7], dtype=torch.float64)
-
-
-class Quadratic(Expert):
-    """``G(s) = -s^2 / 2``: a field of these is a Gaussian."""
-
-    name = "quadratic"
-    influence_gain = 1.0
-
-    def log_density(self, s: Tensor) -> Tensor:
-        return -s.square() / 2
-
-    def derivative(self, s: Tensor) -> Tensor:
-        return -s
-
-    def second_derivative(self, s: Tensor) -> Tensor:
-        return -torch.ones_like(s)
-
-    def influence_(self, s: Tensor, scratch: Tensor) -> Tensor:
-        return s
 
 
 def normal(seed: int, *shape: int) -> Tensor:

@@ -13,27 +13,9 @@ from restoration_core.priors.experts import EXPERTS, Expert
 from restoration_core.priors.moments import PatchMoments
 from restoration_core.priors.score_matching import grouped_score_matching_loss, score_matching_loss
 from restoration_core.priors.whitening import Whitening, whiten
+from tests.core.priors.quadratic import Quadratic
 
 SOURCES, SAMPLES = 16, 50_000
-
-
-class Quadratic(Expert):
-    """``G(s) = -s^2 / 2``: the expert of a Gaussian."""
-
-    name = "quadratic"
-    influence_gain = 1.0
-
-    def log_density(self, s: Tensor) -> Tensor:
-        return -s.square() / 2
-
-    def derivative(self, s: Tensor) -> Tensor:
-        return -s
-
-    def second_derivative(self, s: Tensor) -> Tensor:
-        return -torch.ones_like(s)
-
-    def influence_(self, s: Tensor, scratch: Tensor) -> Tensor:
-        return s
 
 
 class Scaled(Quadratic):
