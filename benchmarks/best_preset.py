@@ -23,8 +23,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
-from restoration_core.images import load_image
-from restoration_core.images.load import SUFFIXES
+from restoration_core.images import SUFFIXES, load_image
 from restoration_core.metrics import feature_error, psnr, ssim
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import PRESETS, Preset, feature_targets, make_problem, open_preset

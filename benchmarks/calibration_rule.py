@@ -38,21 +38,23 @@ import torch
 from calibration_table import LEVELS, METRICS, at, layer_key, print_table, read, write
 from torch import Tensor
 
-from restoration_core.calibration.curvature import (
+from restoration_core.calibration import (
     NOISES,
+    Calibrator,
+    ErrorRun,
+    Squares,
     curvature_curve,
+    decaying,
     draw_noise,
     feature_gradient,
+    load_squares,
     prior_gradient,
 )
-from restoration_core.calibration.level import decaying
-from restoration_core.calibration.measure import Calibrator, Squares, load_squares
-from restoration_core.calibration.recipe import ErrorRun
 from restoration_core.commands.prior_terms import given_terms
 from restoration_core.metrics import psnr, ssim
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import feature_targets
-from restoration_core.priors.prior_library import PriorLibrary
+from restoration_core.priors.library import PriorLibrary
 from restoration_core.reconstruction import FeatureMatch, Problem, Result, Term, keep_freed_memory, solve
 from restoration_core.seeds import derive_seed
 

@@ -25,7 +25,7 @@ import torch
 from skimage.restoration import denoise_tv_chambolle
 from torch import Tensor
 
-from restoration_core.metrics.image_error import psnr
+from restoration_core.metrics import psnr
 from restoration_core.priors import PriorLibrary, load_folder, load_samples
 from restoration_core.priors.convolutional_experts import ConvolutionalExperts
 from restoration_core.priors.denoiser import Denoiser

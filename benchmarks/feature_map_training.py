@@ -16,7 +16,7 @@ import time
 
 from restoration_core.networks import open_network
 from restoration_core.priors import Recipe, load_samples, train_patch_experts
-from restoration_core.priors.feature_maps import FeatureMaps
+from restoration_core.priors.maps import FeatureMaps
 
 GOAL_GB = 8.0
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restoration_core.priors.convolutional_experts import ConvolutionalExperts
-from restoration_core.priors.experts import EXPERTS
+from restoration_core.priors.expert_functions import EXPERTS
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 

@@ -34,7 +34,7 @@ from iteration import JITTER, bare_network, full_iteration
 
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import make_problem, none
-from restoration_core.priors.experts import EXPERTS
+from restoration_core.priors.expert_functions import EXPERTS
 from restoration_core.priors.patch_experts import PatchExperts
 from restoration_core.reconstruction import Problem, Term, keep_freed_memory
 

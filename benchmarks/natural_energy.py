@@ -16,11 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from restoration_core.images import load_image
-from restoration_core.images.load import SUFFIXES
+from restoration_core.images import SUFFIXES, load_image
 from restoration_core.priors.controls import noise_matched, phase_scrambled
-from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.hand_crafted import TotalVariation
+from restoration_core.priors.library import PriorLibrary
 from restoration_core.seeds import derive_seed
 
 GOAL = 0.95

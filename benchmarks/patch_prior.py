@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from restoration_core.priors.experts import EXPERTS
+from restoration_core.priors.expert_functions import EXPERTS
 from restoration_core.priors.patch_experts import PatchExperts
 
 FLOOR, OURS, BOTH, SUBSET, AUTOGRAD = (

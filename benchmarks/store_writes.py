@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from restoration_core.images.encode import encode_png, thumbnail
-from sweeps.messages import CurveRecord, EncodedPicture, PictureRecord, TrialRecord
+from restoration_core.images import encode_png, thumbnail
+from sweeps.execution.protocol import CurveRecord, EncodedPicture, PictureRecord, TrialRecord
 from sweeps.store import FinishedTrial, NewSweep, NewTrial, TrialState, open_reader, open_writer
 
 IMAGES = ("sample:coffee", "sample:astronaut")

@@ -24,11 +24,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from restoration_core.networks import open_network
 from restoration_core.seeds import derive_seed
-from sweeps.context import PackContext
-from sweeps.launch import start
-from sweeps.pictures import load
-from sweeps.spec_models import SweepSpec
+from sweeps.execution.worker_context import PackContext
+from sweeps.lifecycle.launch import start
+from sweeps.spec.models import SweepSpec
 from sweeps.store.reader import open_reader
+from sweeps.trial.pictures import load
 
 DEFAULT_SUBSET = 6
 STEADY = 0.1
@@ -156,7 +156,7 @@ def tune_alone(spec: SweepSpec, actors: int, trials: int, reuse: bool) -> dict[s
 
 
 def main() -> None:
-    from sweeps.sizing import size_packs, usable_cores
+    from sweeps.execution.sizing import size_packs, usable_cores
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=256)

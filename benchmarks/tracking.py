@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sweeps.messages import CurveRecord, EncodedPicture, PictureRecord, TrialRecord
+from sweeps.execution.protocol import CurveRecord, EncodedPicture, PictureRecord, TrialRecord
 from sweeps.store.models import TrialState
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial
 from sweeps.store.writer import Writer, open_writer

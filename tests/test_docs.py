@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_readme_spec_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sweeps.spec import load_spec
+    from sweeps.spec.load import load_spec
 
     (spec_text,) = blocks("yaml")
     (tmp_path / "photos").mkdir()

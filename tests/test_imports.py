@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import pkgutil
 import subprocess
 import sys
@@ -25,10 +27,10 @@ FORBIDDEN = {
     "sweeps": {"ray", "optuna", "mlflow", "torch", "streamlit", "dashboard"},
     "sweeps.spec": {"ray", "mlflow", "streamlit", "dashboard"},
     "sweeps.cli": {"ray", "optuna", "mlflow", "torch", "streamlit", "dashboard"},
-    "sweeps.messages": {"ray", "optuna", "mlflow", "torch", "sqlalchemy", "streamlit", "dashboard"},
+    "sweeps.execution.protocol": {"ray", "optuna", "mlflow", "torch", "sqlalchemy", "streamlit", "dashboard"},
     "sweeps.store": {"ray", "optuna", "mlflow", "torch", "streamlit", "dashboard", "restoration_core.networks"},
-    "dashboard": {"ray", "optuna", "mlflow", "torch", "restoration_core.networks", "sweeps.coordinator"},
-    "dashboard.data": {"ray", "optuna", "mlflow", "torch", "restoration_core.networks", "sweeps.coordinator"},
+    "dashboard": {"ray", "optuna", "mlflow", "torch", "restoration_core.networks", "sweeps.execution.coordinator"},
+    "dashboard.data": {"ray", "optuna", "mlflow", "torch", "restoration_core.networks", "sweeps.execution.coordinator"},
     "dashboard.charts": {"ray", "optuna", "mlflow", "torch", "restoration_core", "sweeps"},
 }
 
@@ -58,3 +60,37 @@ def test_the_whole_core_runs_without_the_service() -> None:
     assert "restoration_core.reconstruction.problem" in names
     loaded = imported_by(", ".join(names))
     assert not sorted(SERVICE & loaded)
+
+
+def _files() -> dict[str, Path]:
+    """Every code file of the packages by its dotted name."""
+    found = {}
+    for package in ("restoration_core", "sweeps", "dashboard"):
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports_between_files(files: dict[str, Path]) -> dict[str, set[str]]:
+    """File -> files it imports: at the top, inside functions and for the type checker alike."""
+    arrows: dict[str, set[str]] = {}
+    for name, path in files.items():
+        found: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inside = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= {full if full in files else node.module for full in inside}
+        arrows[name] = {target for target in found if target in files} - {name}
+    return arrows
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    arrows = imports_between_files(_files())
+    assert "restoration_core.errors" in arrows["restoration_core.networks.classifier"]
+    try:
+        list(graphlib.TopologicalSorter(arrows).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(f"these files import each other: {' -> '.join(error.args[1])}")

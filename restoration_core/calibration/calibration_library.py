@@ -10,7 +10,7 @@ from pathlib import Path
 from restoration_core.calibration.calibration import Calibration
 from restoration_core.calibration.recipe import CalibrationRecipe
 from restoration_core.errors import InputError
-from restoration_core.priors.prior_library import PriorLibrary
+from restoration_core.priors.library import PriorLibrary
 
 _SUFFIX = ".calibration.json"
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError, unknown
-from restoration_core.networks.classifier import Classifier
+from restoration_core.networks import Classifier
 from restoration_core.priors.prior import Prior
 
 Gradient = Callable[[Tensor], Tensor]

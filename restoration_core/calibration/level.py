@@ -10,9 +10,9 @@ from torch import Tensor
 from restoration_core.calibration.recipe import ErrorRun
 from restoration_core.errors import InputError
 from restoration_core.metrics import image_mse
-from restoration_core.networks.classifier import Classifier
-from restoration_core.objectives.feature_match import feature_targets
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.networks import Classifier
+from restoration_core.objectives import feature_targets
+from restoration_core.priors.hand_crafted import TotalVariation
 from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Status, Term, solve
 from restoration_core.seeds import derive_seed
 

@@ -22,12 +22,11 @@ from restoration_core.calibration.curvature import (
 from restoration_core.calibration.level import local_rmse, reconstructions, rmse
 from restoration_core.calibration.recipe import LEVELS, CalibrationRecipe, ErrorRun
 from restoration_core.errors import InputError
-from restoration_core.images import folder_pictures, load_image, pixel_sha256, sample_names, to_uint8
-from restoration_core.images.samples import PREFIX
-from restoration_core.networks.classifier import Classifier
+from restoration_core.images import PREFIX, folder_pictures, load_image, pixel_sha256, sample_names, to_uint8
+from restoration_core.networks import Classifier
 from restoration_core.priors.controls import noise_matched
+from restoration_core.priors.hand_crafted import TotalVariation
 from restoration_core.priors.prior import Prior
-from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.seeds import derive_seed
 
 Progress = Callable[[str], None]

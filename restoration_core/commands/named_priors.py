@@ -6,21 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from restoration_core.calibration.recipe import hand_crafted_key
+from restoration_core.calibration import hand_crafted_key
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks import Classifier
-from restoration_core.priors.alpha_norm import AlphaNorm
-from restoration_core.priors.convolutional_experts import ConvolutionalExperts
-from restoration_core.priors.denoiser import Denoiser
-from restoration_core.priors.denoiser_recipe import default_denoiser_recipe
-from restoration_core.priors.experts import EXPERTS
-from restoration_core.priors.feature_maps import default_patch_size
-from restoration_core.priors.field_recipe import FieldRecipe, default_field_recipe
-from restoration_core.priors.isotropic_range import IsotropicRange
+from restoration_core.priors.convolutional_experts import ConvolutionalExperts, FieldRecipe, default_field_recipe
+from restoration_core.priors.denoiser import Denoiser, default_denoiser_recipe
+from restoration_core.priors.expert_functions import EXPERTS
+from restoration_core.priors.hand_crafted import AlphaNorm, IsotropicRange, TotalVariation
+from restoration_core.priors.library import Entry, PriorLibrary
+from restoration_core.priors.maps import default_patch_size
+from restoration_core.priors.patch_experts import Recipe, default_recipe
 from restoration_core.priors.prior import Prior
-from restoration_core.priors.prior_library import Entry, PriorLibrary
-from restoration_core.priors.recipe import Recipe, default_recipe
-from restoration_core.priors.total_variation import TotalVariation
 
 Number = TypeVar("Number", int, float)
 

@@ -17,7 +17,7 @@ from restoration_core.commands.tables import make_table, print_table
 from restoration_core.errors import InputError
 
 if TYPE_CHECKING:
-    from restoration_core.networks.training import TrainingReport
+    from restoration_core.networks import TrainingReport
 
 
 @click.command()
@@ -100,7 +100,7 @@ def train(
     data: Path, out: Path, epochs: int, batch_size: int, learning_rate: float, seed: int, overwrite: bool
 ) -> None:
     """Train cifar_alexnet on CIFAR-10; the file then serves as `weights:`."""
-    from restoration_core.networks.training import TrainingRecipe, train_cifar_alexnet
+    from restoration_core.networks import TrainingRecipe, train_cifar_alexnet
 
     _check_output(out, overwrite)
     recipe = TrainingRecipe(epochs=epochs, batch_size=batch_size, peak_learning_rate=learning_rate, seed=seed)

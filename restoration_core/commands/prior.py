@@ -15,7 +15,7 @@ from restoration_core.commands.prior_train import train
 from restoration_core.errors import InputError
 
 if TYPE_CHECKING:
-    from restoration_core.priors.prior_library import Entry, PriorLibrary
+    from restoration_core.priors.library import Entry, PriorLibrary
 
 # torch is imported inside the commands, so that `--help` answers at once.
 
@@ -103,7 +103,7 @@ def show(
 
 
 def _library(folder: Path | None) -> PriorLibrary:
-    from restoration_core.priors.prior_library import PriorLibrary
+    from restoration_core.priors.library import PriorLibrary
 
     return PriorLibrary(folder)
 

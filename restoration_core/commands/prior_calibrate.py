@@ -12,7 +12,7 @@ import click
 from restoration_core.errors import InputError
 
 if TYPE_CHECKING:
-    from restoration_core.calibration.calibration import Calibration, Spread
+    from restoration_core.calibration import Calibration, Spread
     from restoration_core.commands.named_priors import NamedPrior
     from restoration_core.networks import Classifier
 
@@ -70,12 +70,10 @@ def calibrate(
     size s; r is the error of reconstructions from the features alone, s (--level local) the error that neighbouring
     pixels differ by in reconstructions with total variation, or (--level rmse) r itself.
     """
-    from restoration_core.calibration.calibration_library import CalibrationLibrary
-    from restoration_core.calibration.measure import Calibrator, load_squares
-    from restoration_core.calibration.recipe import ErrorRun
+    from restoration_core.calibration import CalibrationLibrary, Calibrator, ErrorRun, load_squares
     from restoration_core.commands.named_priors import name_prior
     from restoration_core.networks import open_network
-    from restoration_core.priors.prior_library import PriorLibrary
+    from restoration_core.priors.library import PriorLibrary
     from restoration_core.reconstruction import keep_freed_memory
 
     if out is not None and out.exists() and not out.is_dir():
@@ -129,7 +127,7 @@ def _on(device: str, classifier: Classifier) -> Classifier:
 
 def _draw(found: Sequence[Calibration], names: Sequence[str], out: Path) -> list[Path]:
     """Draw every calibration into the folder; the file is called after the prior as given."""
-    from restoration_core.calibration.drawing import draw_calibration
+    from restoration_core.calibration import draw_calibration
 
     out.mkdir(parents=True, exist_ok=True)
     files = []

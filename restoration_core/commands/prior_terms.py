@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from restoration_core.calibration.calibration_library import CalibrationLibrary
-from restoration_core.calibration.measure import Calibrator, load_squares
+from restoration_core.calibration import CalibrationLibrary, Calibrator, load_squares
 from restoration_core.commands.named_priors import IMAGE, NamedPrior, name_prior
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
-from restoration_core.priors.channel_subset import ChannelSubset
-from restoration_core.priors.patch_field import PatchField
+from restoration_core.priors.library import PriorLibrary
+from restoration_core.priors.patch_experts import ChannelSubset, PatchField
 from restoration_core.priors.prior import Prior
-from restoration_core.priors.prior_library import PriorLibrary
 from restoration_core.reconstruction import Term
 
 LEARNED_TERM = f"priors.{IMAGE}"

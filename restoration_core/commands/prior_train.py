@@ -15,9 +15,8 @@ from restoration_core.errors import InputError, InputErrors, unknown
 
 if TYPE_CHECKING:
     from restoration_core.networks import Classifier
-    from restoration_core.priors.family import PriorRecipe
-    from restoration_core.priors.map_source import MapSource
-    from restoration_core.priors.photographs import Photographs
+    from restoration_core.priors.maps import MapSource, Photographs
+    from restoration_core.priors.training import PriorRecipe
 
 # torch is imported inside the command, so that `--help` answers at once.
 
@@ -90,8 +89,8 @@ def train(
     Without --layer it learns from the pictures themselves, with --network and --layer from that layer's feature maps. A
     training that was interrupted goes on where it was when the same command is given again.
     """
-    from restoration_core.priors.feature_maps import FeatureMaps
-    from restoration_core.priors.prior_library import PriorLibrary
+    from restoration_core.priors.library import PriorLibrary
+    from restoration_core.priors.maps import FeatureMaps
 
     classifier = _network(network, weights, layer)
     side = _short_side(short_side, classifier)
@@ -165,7 +164,7 @@ def _network(name: str | None, weights: str | None, layer: str | None) -> Classi
 
 
 def _short_side(given: int | None, classifier: Classifier | None) -> int:
-    from restoration_core.priors.map_recipes import map_short_side
+    from restoration_core.priors.maps import map_short_side
 
     if given is not None and given < 1:
         raise InputError(f"--short-side: short_side >= 1 must hold, but got {given}")
@@ -175,8 +174,7 @@ def _short_side(given: int | None, classifier: Classifier | None) -> int:
 
 
 def _photographs(images: str, short_side: int) -> Photographs:
-    from restoration_core.priors.map_source import SAMPLES, check_contrast
-    from restoration_core.priors.photographs import load_folder, load_samples
+    from restoration_core.priors.maps import SAMPLES, check_contrast, load_folder, load_samples
 
     found = load_samples(short_side) if images == SAMPLES else load_folder(Path(images), short_side)
     check_contrast(found)  # a layer's maps of flat pictures may still vary along their borders
@@ -193,8 +191,8 @@ def _recipe(
     classifier: Classifier | None,
 ) -> PriorRecipe:
     """Return the recipe of the options; those that were not given keep the family's defaults."""
-    from restoration_core.priors.denoiser_recipe import MAP_LEVELS
-    from restoration_core.priors.families import family_by_name
+    from restoration_core.priors.denoiser import MAP_LEVELS
+    from restoration_core.priors.library import family_by_name
 
     kind = family_by_name(family)
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -226,8 +224,7 @@ def _recipe(
 
 def _patch_defaults(chosen: Mapping[str, Any], source: MapSource, classifier: Classifier | None) -> dict[str, Any]:
     """Return what a recipe of patch experts has where nothing is given: noise and norms of the kind that specs mean."""
-    from restoration_core.priors.map_recipes import MAP_DIMS
-    from restoration_core.priors.recipe import FREE_NORMS_RATE, UNIT_NORMS_RATE, default_recipe
+    from restoration_core.priors.patch_experts import FREE_NORMS_RATE, MAP_DIMS, UNIT_NORMS_RATE, default_recipe
 
     maps, expert = source.layer_maps, chosen.get("expert", "logistic")
     if classifier is None or maps is None:

@@ -14,14 +14,12 @@ from torch import Tensor
 from restoration_core.commands.prior_terms import CALIBRATED, calibrate_terms, given_terms, with_stride
 from restoration_core.errors import InputError, InputErrors, unknown
 from restoration_core.images import expand_images, folder_pictures, load_image
-from restoration_core.metrics.structural import WINDOW
+from restoration_core.metrics import WINDOW
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import Preset, make_problem, open_preset
-from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.reconstruction import Problem, Schedule
+from restoration_core.priors.library import PriorLibrary
+from restoration_core.reconstruction import LBFGS, Problem, Schedule, check_problem
 from restoration_core.reconstruction.optimizers import RULES
-from restoration_core.reconstruction.problem import LBFGS
-from restoration_core.reconstruction.validation import check_problem
 
 ALL = "all"
 LBFGS_FIRST_STEP = 0.05

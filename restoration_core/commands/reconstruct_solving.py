@@ -13,6 +13,7 @@ from restoration_core.commands.reconstruct_request import LayerPlan, Plan
 from restoration_core.errors import InputError
 from restoration_core.metrics import METRICS, measure
 from restoration_core.reconstruction import (
+    LBFGS,
     GapToTruth,
     Problem,
     Restarts,
@@ -23,7 +24,6 @@ from restoration_core.reconstruction import (
     solve,
     started_at,
 )
-from restoration_core.reconstruction.problem import LBFGS
 
 _ROWS_AT_ONCE = 16
 _PIXELS_AT_ONCE = _ROWS_AT_ONCE * 128**2

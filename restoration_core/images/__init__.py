@@ -2,22 +2,18 @@
 
 from restoration_core.images.animation import ANIMATIONS, animate
 from restoration_core.images.contact_sheet import Cell, contact_sheets
-from restoration_core.images.differences import (
-    SCALE,
-    SPREAD_SCALE,
-    absolute_difference,
-    signed_difference,
-    spread_view,
-)
+from restoration_core.images.differences import SCALE, SPREAD_SCALE, absolute_difference, signed_difference, spread_view
 from restoration_core.images.encode import decode_png, encode_png, pixel_sha256, thumbnail, to_uint8
-from restoration_core.images.load import MAX_PIXELS, expand_images, folder_pictures, load_image, open_picture
-from restoration_core.images.samples import sample_names, sample_path
+from restoration_core.images.load import MAX_PIXELS, SUFFIXES, expand_images, folder_pictures, load_image, open_picture
+from restoration_core.images.samples import PREFIX, sample_names, sample_path
 
 __all__ = [
     "ANIMATIONS",
     "MAX_PIXELS",
+    "PREFIX",
     "SCALE",
     "SPREAD_SCALE",
+    "SUFFIXES",
     "Cell",
     "absolute_difference",
     "animate",

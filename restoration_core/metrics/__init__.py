@@ -5,10 +5,11 @@ from restoration_core.metrics.image_error import image_mse, psnr
 from restoration_core.metrics.measure import measure, metric_layers
 from restoration_core.metrics.perceptual import gram_distance, gram_matrix, perceptual_distance
 from restoration_core.metrics.registry import METRICS, Metric, parse_metric
-from restoration_core.metrics.structural import SsimComponents, ssim, ssim_components
+from restoration_core.metrics.structural import WINDOW, SsimComponents, ssim, ssim_components
 
 __all__ = [
     "METRICS",
+    "WINDOW",
     "Metric",
     "SsimComponents",
     "feature_error",

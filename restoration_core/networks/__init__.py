@@ -8,5 +8,20 @@ from restoration_core.networks.catalogue import (
     outline_network,
 )
 from restoration_core.networks.classifier import Classifier
+from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks.training import TrainingRecipe, TrainingReport, train_cifar_alexnet
+from restoration_core.networks.weights import is_path
 
-__all__ = ["Classifier", "NetworkEntry", "network_entries", "network_names", "open_network", "outline_network"]
+__all__ = [
+    "Classifier",
+    "FeatureNetwork",
+    "NetworkEntry",
+    "TrainingRecipe",
+    "TrainingReport",
+    "is_path",
+    "network_entries",
+    "network_names",
+    "open_network",
+    "outline_network",
+    "train_cifar_alexnet",
+]

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks.separate_rows import separate_rows
-from restoration_core.networks.tail import Tail
 from restoration_core.networks.trace import Call, trace
 
 _LARGEST_PROBED_SIZE = 4096
@@ -45,6 +44,7 @@ class Classifier:
         name, mean, std, native_size: as given.
         module: the network itself.
         layers: readable names in forward order.
+        calls: how each layer is reached: its name, in forward order -> the call of a module.
         channels, deviation, takes_pictures: as :class:`FeatureNetwork` asks for.
 
     Raises:
@@ -70,10 +70,10 @@ class Classifier:
         pass_ = trace(self.module, native_size, native_size)
         if pass_.error is not None:
             raise InputError(f"{name}: does not take pictures of {native_size} x {native_size}: {pass_.error}")
-        self._calls: dict[str, Call] = {}
+        self.calls: dict[str, Call] = {}
         self._aliases: dict[str, str] = {}
         self._name_layers(pass_.calls, names)
-        self._depths = {layer: depth for depth, layer in enumerate(self._calls)}
+        self._depths = {layer: depth for depth, layer in enumerate(self.calls)}
         native = {self._aliases[_key(c)]: c.shape for c in pass_.calls if _key(c) in self._aliases}
         self._shapes: dict[tuple[int, int], dict[str, tuple[int, ...]]] = {(native_size, native_size): native}
         parameter = next(self.module.parameters(), torch.empty(0))
@@ -86,10 +86,10 @@ class Classifier:
             if unnamed and isinstance(self.module.get_submodule(call.path), nn.Dropout | nn.Identity):
                 continue
             layer = readable_of.get(call.value, _key(call))
-            self._aliases[_key(call)] = next((n for n, c in self._calls.items() if c.value == call.value), layer)
+            self._aliases[_key(call)] = next((n for n, c in self.calls.items() if c.value == call.value), layer)
             if self._aliases[_key(call)] == layer:
-                self._calls.setdefault(layer, call)
-        self.layers = tuple(layer for layer in self._calls if names is None or layer in names)
+                self.calls.setdefault(layer, call)
+        self.layers = tuple(layer for layer in self.calls if names is None or layer in names)
 
     def _readable_names(self, by_key: Mapping[str, Call], names: Mapping[str, str]) -> dict[int, str]:
         """Return value -> its first name; further names of the same value become other names of that layer."""
@@ -144,7 +144,7 @@ class Classifier:
         Raises:
             InputError: for an unknown layer, with the nearest match.
         """
-        if name in self._calls:
+        if name in self.calls:
             return name
         if name in self._aliases:
             return self._aliases[name]
@@ -172,7 +172,7 @@ class Classifier:
         normalised = (x - self._mean) / self._std
         tapped: dict[str, dict[int, str]] = {}
         for layer in set(wanted.values()):
-            call = self._calls[layer]
+            call = self.calls[layer]
             tapped.setdefault(call.path, {})[call.number] = layer
         handles = []
         try:
@@ -198,25 +198,11 @@ class Classifier:
             layer = numbers.get(calls)
             if layer is not None:
                 last = len(found) + 1 == total
-                found[layer] = output.clone() if self._calls[layer].overwritten and not last else output
+                found[layer] = output.clone() if self.calls[layer].overwritten and not last else output
                 if last:
                     raise _AllTapped
 
         return hook
-
-    def tail(self, layer: str, size: int | None = None, pictures: Tensor | None = None) -> Tail:
-        """Return the layers behind one as a network of their own, whose input is that layer's map.
-
-        Args:
-            layer: whose map becomes the input.
-            size: side in pixels of the pictures that the map belongs to; None for the native size.
-            pictures: ``(B, 3, H, W)``, RGB in [0, 1], whose maps give the mean and deviation that noise starts from;
-                None for noise with the spectrum of photographs.
-
-        Raises:
-            InputError: for an unknown layer, one without a square map, the last one, or one that a connection bypasses.
-        """
-        return Tail(self, self._calls, layer, size or self.native_size, pictures)
 
     def shape(self, layer: str, size: int) -> tuple[int, ...]:
         """Return the map's shape ``(C, H, W)``, or ``(C,)`` of a fully connected layer, for ``size x size`` pictures.
@@ -261,15 +247,15 @@ class Classifier:
 
     def stride(self, layer: str) -> int:
         """Return the distance in input pixels between neighbouring positions of the map, at the native size."""
-        return max(self._calls[self.resolve(layer)].geometry.stride)
+        return max(self.calls[self.resolve(layer)].geometry.stride)
 
     def receptive_field(self, layer: str) -> int:
         """Return the side in input pixels of what one position depends on, borders not clipped, at the native size."""
-        return max(self._calls[self.resolve(layer)].geometry.receptive_field)
+        return max(self.calls[self.resolve(layer)].geometry.receptive_field)
 
     def window_size(self, layer: str) -> int:
         """Return the side of the last kernel larger than 1 x 1, dilation counted, that the map came through; else 1."""
-        return max(self._calls[self.resolve(layer)].geometry.window_size)
+        return max(self.calls[self.resolve(layer)].geometry.window_size)
 
 
 def _prepare(module: nn.Module) -> nn.Module:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from restoration_core.errors import InputError, unknown
+from restoration_core.networks.classifier import Classifier
 from restoration_core.networks.trace import Call, trace
 from restoration_core.seeds import derive_seed
-
-if TYPE_CHECKING:
-    from restoration_core.networks.classifier import Classifier
 
 _REFERENCE_PICTURES = 8
 
@@ -24,13 +22,12 @@ class _Reached(Exception):
 
 
 class Tail:
-    """The layers behind ``layer``, as functions of its map; :meth:`Classifier.tail` makes one.
+    """The layers behind ``layer``, as functions of its map; :func:`cut_tail` makes one.
 
     Its input is the raw map ``(B, C, size, size)``. What lies before the layer is not computed.
 
     Args:
         classifier: the whole network.
-        calls: of the classifier's layers, by name in forward order.
         layer: whose map becomes the input.
         picture_size: side in pixels of the pictures that the map belongs to.
         pictures: ``(B, 3, H, W)``, RGB in [0, 1], whose maps give ``mean`` and ``deviation``; None for noise with the
@@ -54,19 +51,18 @@ class Tail:
     def __init__(
         self,
         classifier: Classifier,
-        calls: Mapping[str, Call],
         layer: str,
         picture_size: int,
         pictures: Tensor | None = None,
     ) -> None:
-        self._classifier, self._calls, self._picture_size = classifier, calls, picture_size
+        self._classifier, self._calls, self._picture_size = classifier, classifier.calls, picture_size
         self._layer = classifier.resolve(layer)
         shape = classifier.shape(self._layer, picture_size)
         self.name = f"{classifier.name} from {self._layer}"
         if len(shape) != 3 or shape[1] != shape[2]:
             raise InputError(f"{self.name}: layer {layer!r} has shape {shape}; valid: a layer with a square map")
         self.channels, self.size = shape[0], shape[1]
-        names = list(calls)
+        names = list(self._calls)
         behind = names[names.index(self._layer) + 1 :]
         self._behind = [name for name in behind if _takes(classifier, name, picture_size)]
         self.layers = tuple(name for name in self._behind if name in classifier.layers)
@@ -74,7 +70,7 @@ class Tail:
             raise InputError(f"{self.name}: no layer lies behind it; valid: a layer before {classifier.layers[-1]!r}")
         self._refuse_bypass()
         self._order = trace(classifier.module, picture_size, picture_size).calls
-        self._module = _without_what_lies_before(classifier.module, self._order, calls[self._layer])
+        self._module = _without_what_lies_before(classifier.module, self._order, self._calls[self._layer])
         self.mean, self.deviation = self._measure(pictures)
 
     @property
@@ -172,6 +168,22 @@ class Tail:
             given = pictures.to(self.device, self.dtype)
             maps = self._classifier.features(given, [self._layer])[self._layer].double()
         return tuple(maps.mean((0, 2, 3)).tolist()), tuple(maps.std((0, 2, 3), unbiased=False).tolist())
+
+
+def cut_tail(classifier: Classifier, layer: str, size: int | None = None, pictures: Tensor | None = None) -> Tail:
+    """Return the layers behind one as a network of their own, whose input is that layer's map.
+
+    Args:
+        classifier: the whole network.
+        layer: whose map becomes the input.
+        size: side in pixels of the pictures that the map belongs to; None for the native size.
+        pictures: ``(B, 3, H, W)``, RGB in [0, 1], whose maps give the mean and deviation that noise starts from;
+            None for noise with the spectrum of photographs.
+
+    Raises:
+        InputError: for an unknown layer, one without a square map, the last one, or one that a connection bypasses.
+    """
+    return Tail(classifier, layer, size or classifier.native_size, pictures)
 
 
 class _Absent(nn.Module):

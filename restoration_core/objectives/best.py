@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from restoration_core.networks.classifier import Classifier
+from restoration_core.networks import Classifier
 from restoration_core.objectives.preset import Preset
 from restoration_core.objectives.units import GREY_LEVELS
-from restoration_core.priors.total_variation import TotalVariation
-from restoration_core.reconstruction.problem import Schedule, Term
+from restoration_core.priors.hand_crafted import TotalVariation
+from restoration_core.reconstruction import Schedule, Term
 
 REFERENCE_FIELD = 27
 """Receptive field in pixels at which the weight was tuned: the third fire module of SqueezeNet."""

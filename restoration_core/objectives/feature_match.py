@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
-from restoration_core.networks.classifier import Classifier
+from restoration_core.networks import Classifier
 
 
 def feature_targets(classifier: Classifier, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:

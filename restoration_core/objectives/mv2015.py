@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from restoration_core.networks.classifier import Classifier
+from restoration_core.networks import Classifier
 from restoration_core.objectives.preset import Preset
 from restoration_core.objectives.table import MV2015_TOTAL_VARIATION
 from restoration_core.objectives.units import (
@@ -14,9 +14,8 @@ from restoration_core.objectives.units import (
     to_unit_pixels,
     weight_of_degree,
 )
-from restoration_core.priors.alpha_norm import AlphaNorm
-from restoration_core.priors.total_variation import TotalVariation
-from restoration_core.reconstruction.problem import UNIT_NORM, Schedule, Term
+from restoration_core.priors.hand_crafted import AlphaNorm, TotalVariation
+from restoration_core.reconstruction import UNIT_NORM, Schedule, Term
 
 SIGMA = 2.7098e4
 """Average Euclidean norm of mean-free training pictures, 0..255 units, at :data:`SIDE`."""

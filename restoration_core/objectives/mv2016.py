@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from restoration_core.networks.classifier import Classifier
+from restoration_core.networks import Classifier
 from restoration_core.objectives.preset import Preset
 from restoration_core.objectives.table import FEATURE_WEIGHT, THESIS_JITTER, mv_jitter
 from restoration_core.objectives.units import (
@@ -16,9 +16,8 @@ from restoration_core.objectives.units import (
     to_unit_pixels,
     weight_of_degree,
 )
-from restoration_core.priors.isotropic_range import IsotropicRange
-from restoration_core.priors.total_variation import TotalVariation
-from restoration_core.reconstruction.problem import CANVAS, NORMAL, UNIFORM, WINDOW, ZERO_PADDED, Schedule, Term
+from restoration_core.priors.hand_crafted import IsotropicRange, TotalVariation
+from restoration_core.reconstruction import CANVAS, NORMAL, UNIFORM, WINDOW, ZERO_PADDED, Schedule, Term
 
 TYPICAL_NORM = 80.0
 """B: typical norm of a pixel after the mean is subtracted, 0..255 units."""

@@ -7,18 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from restoration_core.networks.classifier import Classifier
+from restoration_core.networks import Classifier
 from restoration_core.objectives.feature_match import feature_targets
 from restoration_core.objectives.units import Constant
-from restoration_core.reconstruction.problem import (
-    NORMAL,
-    SQUARED_NORM,
-    WINDOW,
-    FeatureMatch,
-    Problem,
-    Schedule,
-    Term,
-)
+from restoration_core.reconstruction import NORMAL, SQUARED_NORM, WINDOW, FeatureMatch, Problem, Schedule, Term
 
 _OUR_UNIT = "raw weight on RGB in [0, 1], mean over pixels or patches"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from restoration_core.errors import InputError, unknown
-from restoration_core.networks.classifier import Classifier
+from restoration_core.networks import Classifier
 from restoration_core.objectives.best import best
 from restoration_core.objectives.mv2015 import mv2015
 from restoration_core.objectives.mv2016 import mv2016, mv2016_adam, mv2016_thesis, none

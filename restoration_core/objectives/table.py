@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from restoration_core.networks.classifier import Classifier
+from restoration_core.networks import Classifier
 
 
 @dataclass(frozen=True)

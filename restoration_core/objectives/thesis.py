@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 
-from restoration_core.networks.classifier import Classifier
+from restoration_core.networks import Classifier
 from restoration_core.objectives.preset import Preset
 from restoration_core.objectives.table import THESIS_FOE_JITTER, THESIS_FOE_WEIGHT
 from restoration_core.objectives.units import GREY_LEVELS, LENGTH, Constant, Units, to_unit_pixels
+from restoration_core.priors.library import PriorLibrary
+from restoration_core.priors.patch_experts import thesis_recipe
 from restoration_core.priors.prior import Prior
-from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.priors.recipe import thesis_recipe
-from restoration_core.reconstruction.problem import MEAN_SQUARED_ERROR, ZERO_PADDED, Schedule, Term
+from restoration_core.reconstruction import MEAN_SQUARED_ERROR, ZERO_PADDED, Schedule, Term
 
 TERM = "priors.image"
 FIG9_WEIGHT, FIG10_WEIGHT = 1e-4, 1e-3

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from restoration_core.errors import InputError, unknown
-from restoration_core.priors.channel_subset import ChannelSubset
 from restoration_core.priors.convolutional_experts import ConvolutionalExperts
-from restoration_core.priors.patch_field import PatchField
+from restoration_core.priors.patch_experts import ChannelSubset, PatchField
 from restoration_core.priors.prior import Prior
 
 ORDERS = ("alpha", "frequency")

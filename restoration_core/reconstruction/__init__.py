@@ -1,9 +1,19 @@
 """Reconstruction problems as data, and the batched optimiser that solves them."""
 
+from restoration_core.reconstruction.batch_objective import BatchObjective
 from restoration_core.reconstruction.memory import keep_freed_memory
 from restoration_core.reconstruction.problem import (
+    CANVAS,
     FEATURE_LOSS,
+    LBFGS,
+    MEAN_SQUARED_ERROR,
+    NORMAL,
     OBJECTIVE,
+    SQUARED_NORM,
+    UNIFORM,
+    UNIT_NORM,
+    WINDOW,
+    ZERO_PADDED,
     FeatureMatch,
     Problem,
     Result,
@@ -23,10 +33,21 @@ from restoration_core.reconstruction.restarts import (
 )
 from restoration_core.reconstruction.solver import BatchSolver, Current
 from restoration_core.reconstruction.solving import solve
+from restoration_core.reconstruction.validation import check_problem
 
 __all__ = [
+    "CANVAS",
     "FEATURE_LOSS",
+    "LBFGS",
+    "MEAN_SQUARED_ERROR",
+    "NORMAL",
     "OBJECTIVE",
+    "SQUARED_NORM",
+    "UNIFORM",
+    "UNIT_NORM",
+    "WINDOW",
+    "ZERO_PADDED",
+    "BatchObjective",
     "BatchSolver",
     "Current",
     "FeatureMatch",
@@ -37,6 +58,7 @@ __all__ = [
     "Schedule",
     "Status",
     "Term",
+    "check_problem",
     "compare_with_truth",
     "gap_to_truth",
     "gather_restarts",

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks import FeatureNetwork
 from restoration_core.priors.prior import Prior
 from restoration_core.reconstruction.match_groups import group_matches
 from restoration_core.reconstruction.problem import FEATURE_LOSS, OBJECTIVE, Problem, Term

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from restoration_core.priors.isotropic_range import project_to_bound
+from restoration_core.priors.hand_crafted import project_to_bound
 from restoration_core.reconstruction.rows import Row
 from restoration_core.reconstruction.starts import upsample
 from restoration_core.reconstruction.windows import Offset, cached_chunks, read_windows, write_windows

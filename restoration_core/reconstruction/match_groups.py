@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks import FeatureNetwork
 from restoration_core.reconstruction.problem import DOT_PRODUCT, MEAN_SQUARED_ERROR, Problem
 from restoration_core.reconstruction.term_groups import Index
 

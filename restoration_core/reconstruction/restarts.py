@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
-from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks import FeatureNetwork
 from restoration_core.reconstruction.batch_objective import BatchObjective
 from restoration_core.reconstruction.problem import OBJECTIVE, Problem, Result, Status
 from restoration_core.reconstruction.solving import solve

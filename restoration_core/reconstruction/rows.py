@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks import FeatureNetwork
 from restoration_core.reconstruction.optimizers import RULES, UpdateRule
 from restoration_core.reconstruction.problem import WINDOW, ZERO_PADDED, Problem, Status
 from restoration_core.reconstruction.starts import (

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
-from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks import FeatureNetwork
 from restoration_core.reconstruction.batch_objective import BatchObjective
 from restoration_core.reconstruction.groups import VariableGroup, group_key
 from restoration_core.reconstruction.optimizers import RULES

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from restoration_core.errors import InputErrors
-from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks import FeatureNetwork
 from restoration_core.reconstruction.lbfgs import minimise
 from restoration_core.reconstruction.problem import LBFGS, Problem, Result
 from restoration_core.reconstruction.solver import BatchSolver

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks import FeatureNetwork
 from restoration_core.reconstruction.problem import NORMAL, UNIFORM, ZERO_PADDED, Problem
 from restoration_core.seeds import derive_seed
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks import FeatureNetwork
 from restoration_core.priors.prior import Prior, Reporting
 from restoration_core.reconstruction.problem import Problem, Term
 from restoration_core.reconstruction.windows import cached_chunks

@@ -7,7 +7,7 @@ import math
 import torch
 
 from restoration_core.errors import InputError, InputErrors, unknown
-from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks import FeatureNetwork
 from restoration_core.reconstruction.optimizers import RULES
 from restoration_core.reconstruction.problem import (
     CANVAS,

@@ -119,7 +119,7 @@ def _weights() -> Finding:
 
 
 def _priors() -> Finding:
-    from restoration_core.priors.prior_library import PriorLibrary
+    from restoration_core.priors.library import PriorLibrary
 
     bundled = [entry.name for entry in PriorLibrary().list() if entry.bundled]
     remedy = "" if bundled else "none are there, so a sweep trains its own: install the package again"

@@ -14,7 +14,7 @@ _FILE = click.Path(dir_okay=False, path_type=str)
 @json_option
 def validate(file: str, as_json: bool) -> None:
     """Check the sweep in FILE: all faults at once, one line each; nothing is written or started."""
-    from sweeps.spec import load_spec
+    from sweeps.spec.load import load_spec
 
     spec = load_spec(file)
     if as_json:
@@ -32,8 +32,8 @@ def validate(file: str, as_json: bool) -> None:
 @json_option
 def plan(file: str, as_json: bool) -> None:
     """Say how many hours and how much memory and disk the sweep in FILE takes; nothing is written or started."""
-    from sweeps.plan import plan as make_plan
-    from sweeps.spec import load_spec
+    from sweeps.lifecycle.plan import plan as make_plan
+    from sweeps.spec.load import load_spec
 
     found = make_plan(load_spec(file))
     if as_json:

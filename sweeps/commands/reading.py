@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeps.commands.common import Addresses, address_options, json_option, print_json, print_rows, records
-from sweeps.known_parameters import PRESET, RAW_WEIGHT, UNITS
+from sweeps.spec.parameter_names import PRESET, RAW_WEIGHT, UNITS
 
 if TYPE_CHECKING:
     from sweeps.store import SweepView

@@ -15,7 +15,7 @@ from sweeps.commands.progress import ProgressDisplay
 from sweeps.commands.reading import best_rows, print_best
 
 if TYPE_CHECKING:
-    from sweeps.launch import SweepOutcome
+    from sweeps.lifecycle.launch import SweepOutcome
 
 _RUNNER = click.option(
     "--runner", type=click.Choice(["ray", "inprocess"]), default="ray", show_default=True, help="Who runs the packs."
@@ -34,12 +34,12 @@ _NO_VERDICT = click.option(
 @address_options
 def run(file: str, runner: str, name: str | None, again: bool, no_verdict: bool, addresses: Addresses) -> None:
     """Run the sweep in FILE to its end and print the best trials."""
-    from sweeps.spec import check_name, load_spec
+    from sweeps.spec.load import check_name, load_spec
 
     spec = load_spec(file)
     if name is not None:
         check_name(name)
-    from sweeps.launch import start
+    from sweeps.lifecycle.launch import start
 
     sweep_name = name or spec.name
     if again:
@@ -65,7 +65,7 @@ def run(file: str, runner: str, name: str | None, again: bool, no_verdict: bool,
 @address_options
 def resume(name: str, runner: str, no_verdict: bool, addresses: Addresses) -> None:
     """Run what is left of sweep NAME, from the store alone."""
-    from sweeps.resume import resume as resume_sweep
+    from sweeps.lifecycle.resume import resume as resume_sweep
 
     with ProgressDisplay(name) as progress, _resumable(name, addresses, progress):
         outcome = resume_sweep(
@@ -88,7 +88,7 @@ def replay(name: str, number: int, as_json: bool, addresses: Addresses) -> None:
     """Run trial NUMBER of sweep NAME again and compare its pictures pixel by pixel; exit 1 where they differ."""
     import dataclasses
 
-    from sweeps.replay import replay as replay_trial
+    from sweeps.lifecycle.replay import replay as replay_trial
 
     report = replay_trial(addresses.store, name, number)
     found: dict[str, Any] = dataclasses.asdict(report)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restoration_core.seeds import derive_seed
-from sweeps.bootstrap import bootstrap_interval
 from sweeps.experiment.cells import Cell, cells
 from sweeps.experiment.folder import MEAN, TRUTH, Folder, picture_rows, read_lines
 from sweeps.experiment.models import WITH_MAPS, ExperimentSpec
 from sweeps.experiment.search import Winner, winner
+from sweeps.lifecycle.bootstrap_interval import bootstrap_interval
 
 SCORES = ("psnr", "ssim", "feature_error", "feature_loss", "objective")
 

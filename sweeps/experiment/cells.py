@@ -9,11 +9,11 @@ from typing import Any
 
 from restoration_core.errors import InputErrors
 from restoration_core.seeds import derive_seed
-from sweeps.distributions import middle
 from sweeps.experiment.models import WITH_MAPS, ExperimentSpec
-from sweeps.parameters import Parameter
-from sweeps.spec import parse_spec
-from sweeps.spec_models import SweepSpec
+from sweeps.search.distributions import middle
+from sweeps.spec.load import parse_spec
+from sweeps.spec.models import SweepSpec
+from sweeps.spec.parameter import Parameter
 
 MIDDLE = "middle"
 """The trial that every sweep of an experiment begins with: the middle of every range."""

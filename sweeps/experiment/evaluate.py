@@ -11,19 +11,25 @@ import torch
 from torch import Tensor
 
 from restoration_core.images import encode_png
-from restoration_core.reconstruction import BatchSolver, Problem, Result, Status
-from restoration_core.reconstruction.batch_objective import BatchObjective
-from restoration_core.reconstruction.problem import FEATURE_LOSS, OBJECTIVE
+from restoration_core.reconstruction import (
+    FEATURE_LOSS,
+    OBJECTIVE,
+    BatchObjective,
+    BatchSolver,
+    Problem,
+    Result,
+    Status,
+)
 from restoration_core.seeds import derive_seed
-from sweeps.context import PackContext
+from sweeps.execution.worker_context import PackContext
 from sweeps.experiment.cells import Cell
 from sweeps.experiment.folder import MEAN, TRUTH, Folder, append_lines, keep_file, picture_rows, read_lines
 from sweeps.experiment.models import ExperimentSpec
 from sweeps.experiment.search import Winner
-from sweeps.measuring import Measuring
-from sweeps.pictures import load
+from sweeps.lifecycle.stored_sweep import stored_context, view_sweep
 from sweeps.store.writer import open_writer
-from sweeps.stored_sweep import stored_context, view_sweep
+from sweeps.trial.metrics import Measuring
+from sweeps.trial.pictures import load
 
 KEPT = ("psnr", "ssim", "image_mse", "feature_error")
 ROWS_AT_A_TIME = 32

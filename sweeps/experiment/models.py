@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from restoration_core.errors import unknown
-from sweeps.known_parameters import HAND_CRAFTED, is_trained_group
-from sweeps.spec_models import MAX_SIDE, MAX_TRIALS, valid_name
+from sweeps.spec.models import MAX_SIDE, MAX_TRIALS, valid_name
+from sweeps.spec.parameter_names import HAND_CRAFTED, is_trained_group
 
 WITH_MAPS = "+maps"
 """What the name of an arm ends in that has the feature-map priors too."""

@@ -39,7 +39,7 @@ def plan(spec: ExperimentSpec, notice: Callable[[str], None] = lambda line: None
         JSON: :func:`counts`, ``machine_hours`` of one core, and ``step_ms`` by depth and arm: milliseconds of one
         iteration of one reconstruction.
     """
-    from sweeps.plan import plan as plan_sweep
+    from sweeps.lifecycle.plan import plan as plan_sweep
 
     found = counts(spec)
     rows = found["search_rows"] + found["test_rows"]

@@ -18,14 +18,14 @@ from sweeps.experiment.analysis import (
     load_results,
     map_differences,
 )
-from sweeps.experiment.blocks import Block, Figure, Heading, Items, Table, Text, write
 from sweeps.experiment.cells import Cell, cells
 from sweeps.experiment.figures import Point, contact_sheet, intervals, scatter
 from sweeps.experiment.folder import MEAN, TRUTH, Folder
 from sweeps.experiment.models import WITH_MAPS, ExperimentSpec
 from sweeps.experiment.photographs import SEARCH, TEST, TRAIN, overlap
 from sweeps.experiment.plan import counts, in_words
-from sweeps.experiment.words import depth_sentences, goal_sentences, map_sentence, signed
+from sweeps.experiment.report_blocks import Block, Figure, Heading, Items, Table, Text, write
+from sweeps.experiment.sentences import depth_sentences, goal_sentences, map_sentence, signed
 
 _COLUMNS = (
     "arm", "search", "PSNR", "SSIM", "feature error", "SSIM against best hand-crafted", "PSNR against it",

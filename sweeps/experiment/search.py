@@ -40,8 +40,8 @@ def search(spec: ExperimentSpec, cell: Cell, store_url: str, progress: Progress)
     Raises:
         InputError: the store has a sweep of this name that cannot be gone on with.
     """
-    from sweeps.launch import start
-    from sweeps.resume import resume
+    from sweeps.lifecycle.launch import start
+    from sweeps.lifecycle.resume import resume
 
     if is_begun(spec, cell, store_url):
         name = cell.sweep_name(spec.name)

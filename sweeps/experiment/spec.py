@@ -14,7 +14,7 @@ from sweeps.experiment.cells import cells, sweep_of
 from sweeps.experiment.models import ExperimentSpec
 from sweeps.experiment.photographs import look_at
 from sweeps.experiment.training import with_trained
-from sweeps.yaml_loader import Document, YamlPath, load_yaml
+from sweeps.spec.yaml_loader import Document, YamlPath, load_yaml
 
 
 def load_experiment(

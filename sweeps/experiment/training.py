@@ -8,12 +8,11 @@ from typing import Any
 
 from restoration_core.errors import InputError, InputErrors
 from restoration_core.priors import MapSource, PriorLibrary
-from restoration_core.priors.families import family_by_name
-from restoration_core.priors.family import PriorRecipe
-from restoration_core.priors.feature_maps import FeatureMaps
-from restoration_core.priors.photographs import Photographs, load_folder
+from restoration_core.priors.library import family_by_name
+from restoration_core.priors.maps import FeatureMaps, Photographs, load_folder
+from restoration_core.priors.training import PriorRecipe
 from sweeps.experiment.models import ExperimentSpec, TrainedSpec
-from sweeps.known_parameters import is_trained_group
+from sweeps.spec.parameter_names import is_trained_group
 
 Notice = Callable[[str], None]
 
@@ -77,7 +76,7 @@ def _source(spec: ExperimentSpec, trained: TrainedSpec, photographs: Photographs
     if trained.layer is None:
         return photographs
     from restoration_core.networks import open_network
-    from sweeps.spec_models import NetworkSpec
+    from sweeps.spec.models import NetworkSpec
 
     network = NetworkSpec.model_validate(spec.network)
     classifier = open_network(network.name, network.weights or None, network.seed, **network.options)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from restoration_core.errors import InputError, unknown
-from restoration_core.images.differences import absolute_difference, signed_difference
-from restoration_core.images.encode import decode_png, encode_png
+from restoration_core.images import absolute_difference, decode_png, encode_png, signed_difference
 
 _VIEWS = {"signed": signed_difference, "absolute": absolute_difference}
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sweeps.messages import Acknowledgement, EncodedPicture, TrialRecord
+from sweeps.execution.protocol import Acknowledgement, EncodedPicture, TrialRecord
 from sweeps.store.models import (
     Curve,
     ImageMetric,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sweeps.messages import EncodedPicture, TrialRecord
+from sweeps.execution.protocol import EncodedPicture, TrialRecord
 from sweeps.store.models import TrialState
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from sweeps.messages import Assignment
+from sweeps.execution.protocol import Assignment
 from sweeps.store.models import Trial, TrialState, utcnow
 from sweeps.store.records import NewTrial, StoredTrial
 

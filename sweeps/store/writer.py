@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, update
 from sqlalchemy.exc import OperationalError
 
 from restoration_core.errors import InputError
-from sweeps.messages import Acknowledgement, Assignment
+from sweeps.execution.protocol import Acknowledgement, Assignment
 from sweeps.store import finishing, leases, outbox, priors, sweep_rows, trial_rows
 from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine, show_url
 from sweeps.store.migrations import require_store, upgrade_engine

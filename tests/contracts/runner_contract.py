@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from restoration_core.errors import InputError
-from sweeps.launch import SweepOutcome, start
-from sweeps.resume import resume
+from sweeps.lifecycle.launch import SweepOutcome, start
+from sweeps.lifecycle.resume import resume
 from sweeps.store.reader import open_reader
 from sweeps.store.views import TrialView
 from tests.sweeps.sweeps_in_store import make_spec, store
 
 
 class RunnerContract:
-    """Set ``runner`` to a name in `sweeps.runners.base.RUNNERS`."""
+    """Set ``runner`` to a name in `sweeps.execution.runners.base.RUNNERS`."""
 
     runner: str
 

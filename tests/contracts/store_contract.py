@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from restoration_core.errors import InputError
-from sweeps.messages import CurveRecord, EncodedPicture, PictureRecord, TrialRecord
+from sweeps.execution.protocol import CurveRecord, EncodedPicture, PictureRecord, TrialRecord
 from sweeps.store import (
     FinishedTrial,
     LeaseHeld,

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from skimage import data as samples
 
-from sweeps.messages import CurveRecord, EncodedPicture, PictureRecord, TrialRecord
+from sweeps.execution.protocol import CurveRecord, EncodedPicture, PictureRecord, TrialRecord
 from sweeps.store import FinishedTrial, NewSweep, NewTrial, SweepStatus, TrialState, Writer, open_writer
 
 SIZE = 48

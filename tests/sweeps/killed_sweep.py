@@ -19,7 +19,7 @@ ITERATIONS = 60
 
 def run(folder: str, runner: str) -> None:
     """Run the sweep to its end; what the child process does."""
-    from sweeps.launch import start
+    from sweeps.lifecycle.launch import start
 
     spec = make_spec(
         budget={"iterations": ITERATIONS},

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sweeps.coordinator import Coordinator
-from sweeps.lease import new_holder
-from sweeps.messages import Assignment, CurveRecord, EncodedPicture, PictureRecord, TrialRecord
-from sweeps.spec_models import SweepSpec
+from sweeps.execution.coordinator import Coordinator
+from sweeps.execution.lease import new_holder
+from sweeps.execution.protocol import Assignment, CurveRecord, EncodedPicture, PictureRecord, TrialRecord
+from sweeps.spec.models import SweepSpec
 from sweeps.store.records import NewSweep
 from sweeps.store.writer import open_writer
 

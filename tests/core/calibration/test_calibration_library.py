@@ -9,7 +9,7 @@ import pytest
 from restoration_core.calibration.calibration import Calibration
 from restoration_core.calibration.calibration_library import CalibrationLibrary
 from restoration_core.errors import InputError
-from restoration_core.priors.prior_library import ROOT_VARIABLE, PriorLibrary
+from restoration_core.priors.library.prior_library import ROOT_VARIABLE, PriorLibrary
 from tests.core.calibration.test_calibration import calibration
 
 

@@ -18,10 +18,10 @@ from restoration_core.calibration.curvature import (
 )
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
-from restoration_core.priors.experts import EXPERTS
-from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.expert_functions import EXPERTS
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
+from restoration_core.priors.patch_experts.patch_experts import PatchExperts
 from restoration_core.priors.prior import Prior
-from restoration_core.priors.total_variation import TotalVariation
 
 LEVELS = (0.01, 0.1, 0.5)
 

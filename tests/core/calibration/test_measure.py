@@ -21,9 +21,9 @@ from restoration_core.errors import InputError, InputErrors
 from restoration_core.images import load_image
 from restoration_core.networks import Classifier
 from restoration_core.objectives import feature_targets
-from restoration_core.priors.isotropic_range import IsotropicRange
+from restoration_core.priors.hand_crafted.isotropic_range import IsotropicRange
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
 from restoration_core.priors.prior import Prior
-from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Term, solve
 from restoration_core.seeds import derive_seed
 from tests.core.calibration.test_curvature import Shrinkage

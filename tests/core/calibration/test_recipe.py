@@ -17,8 +17,8 @@ from restoration_core.calibration.recipe import (
     hand_crafted_key,
 )
 from restoration_core.errors import InputErrors
-from restoration_core.priors.isotropic_range import IsotropicRange
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.hand_crafted.isotropic_range import IsotropicRange
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
 
 RECIPE = CalibrationRecipe("0" * 16, "conv3/relu", "abc", None, 32, "sha256:1")
 

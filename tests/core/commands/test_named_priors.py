@@ -15,16 +15,16 @@ from restoration_core.commands.prior_terms import calibrate_terms, given_terms, 
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier, open_network
 from restoration_core.priors import PatchExperts, TotalVariation
-from restoration_core.priors.blobs import to_blob
-from restoration_core.priors.convolutional_experts import ConvolutionalExperts
-from restoration_core.priors.denoiser import Denoiser
-from restoration_core.priors.denoiser_recipe import default_denoiser_recipe
-from restoration_core.priors.experts import StudentT
-from restoration_core.priors.family import Trained, TrainingReport
-from restoration_core.priors.feature_maps import layer_maps
-from restoration_core.priors.field_recipe import default_field_recipe
-from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.priors.recipe import Recipe
+from restoration_core.priors.convolutional_experts.convolutional_experts import ConvolutionalExperts
+from restoration_core.priors.convolutional_experts.recipe import default_field_recipe
+from restoration_core.priors.denoiser.denoiser import Denoiser
+from restoration_core.priors.denoiser.recipe import default_denoiser_recipe
+from restoration_core.priors.expert_functions import StudentT
+from restoration_core.priors.library.blobs import to_blob
+from restoration_core.priors.library.prior_library import PriorLibrary
+from restoration_core.priors.maps.feature_maps import layer_maps
+from restoration_core.priors.patch_experts.recipe import Recipe
+from restoration_core.priors.training.family import Trained, TrainingReport
 from restoration_core.reconstruction import Term
 
 

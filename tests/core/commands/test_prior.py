@@ -15,10 +15,11 @@ from PIL import Image
 
 from restoration_core.cli import main
 from restoration_core.commands.prior_train import Announced
-from restoration_core.priors.blobs import from_blob
-from restoration_core.priors.field_recipe import FieldRecipe
-from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.priors.recipe import Recipe, default_recipe, thesis_recipe
+from restoration_core.priors.convolutional_experts.recipe import FieldRecipe
+from restoration_core.priors.library.blobs import from_blob
+from restoration_core.priors.library.prior_library import PriorLibrary
+from restoration_core.priors.patch_experts.default_recipes import default_recipe, thesis_recipe
+from restoration_core.priors.patch_experts.recipe import Recipe
 
 QUICK = ["--patch-size", "3", "--experts", "6", "--patches", "600", "--iterations", "5", "--short-side", "24"]
 

@@ -12,8 +12,8 @@ from PIL import Image
 from restoration_core.calibration.calibration_library import CalibrationLibrary
 from restoration_core.calibration.recipe import hand_crafted_key
 from restoration_core.cli import main
-from restoration_core.priors.prior_library import PriorLibrary
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
+from restoration_core.priors.library.prior_library import PriorLibrary
 
 QUICK = ["--layer", "pool1", "--size", "16", "--iterations", "5", "--draws", "1", "--photographs", "2"]
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier, open_network
+from restoration_core.networks.tail import cut_tail
 
 SIZE = 40
 
@@ -51,7 +52,7 @@ def alexnet() -> Classifier:
 
 @pytest.mark.parametrize("layer", ["conv1/lin", "conv1/relu", "pool1", "conv2/relu", "conv4/lin"])
 def test_what_lies_behind_is_the_same_function_of_the_map(alexnet: Classifier, pictures: Tensor, layer: str) -> None:
-    tail = alexnet.tail(layer, SIZE)
+    tail = cut_tail(alexnet, layer, SIZE)
     behind = [name for name in tail.layers if not name.startswith("fc")]
     whole = alexnet.features(pictures, [layer, *behind])
     assert (tail.channels, tail.size) == tuple(whole[layer].shape[1:3])
@@ -64,7 +65,7 @@ def test_what_lies_behind_is_the_same_function_of_the_map(alexnet: Classifier, p
 def test_gradients_reach_the_map_and_what_lies_before_is_not_computed(
     alexnet: Classifier, pictures: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tail = alexnet.tail("conv2/relu", SIZE)
+    tail = cut_tail(alexnet, "conv2/relu", SIZE)
     map_ = alexnet.features(pictures, ["conv2/relu"])["conv2/relu"].requires_grad_()
     ran: list[int] = []
     convolve = nn.Conv2d.forward
@@ -75,13 +76,13 @@ def test_gradients_reach_the_map_and_what_lies_before_is_not_computed(
 
 
 def test_the_tail_shares_the_networks_weights(alexnet: Classifier) -> None:
-    tail = alexnet.tail("conv1/relu", SIZE)
+    tail = cut_tail(alexnet, "conv1/relu", SIZE)
     own = {parameter.data_ptr() for parameter in alexnet.module.parameters()}
     assert {parameter.data_ptr() for parameter in tail._module.parameters()} <= own
 
 
 def test_float64_is_a_copy_of_the_same_tail(alexnet: Classifier, pictures: Tensor) -> None:
-    tail = alexnet.tail("conv1/relu", SIZE)
+    tail = cut_tail(alexnet, "conv1/relu", SIZE)
     assert tail.to("cpu", torch.float32) is tail
     double, whole = tail.to("cpu", torch.float64), alexnet.to("cpu", torch.float64)
     maps = whole.features(pictures.double(), ["conv1/relu", "conv3/lin"])
@@ -90,22 +91,22 @@ def test_float64_is_a_copy_of_the_same_tail(alexnet: Classifier, pictures: Tenso
 
 
 def test_mean_and_deviation_are_those_of_the_given_pictures_maps(alexnet: Classifier, pictures: Tensor) -> None:
-    tail = alexnet.tail("conv2/lin", SIZE, pictures)
+    tail = cut_tail(alexnet, "conv2/lin", SIZE, pictures)
     maps = alexnet.features(pictures, ["conv2/lin"])["conv2/lin"]
     torch.testing.assert_close(torch.tensor(tail.mean), maps.mean((0, 2, 3)))
     torch.testing.assert_close(torch.tensor(tail.deviation), maps.std((0, 2, 3), unbiased=False))
-    assert max(alexnet.tail("conv2/lin", SIZE).deviation) > 0
+    assert max(cut_tail(alexnet, "conv2/lin", SIZE).deviation) > 0
 
 
 @pytest.mark.parametrize("layer", ["first", "relu", "second"])
 def test_a_layer_that_a_shortcut_bypasses_is_refused(residual: Classifier, layer: str) -> None:
     with pytest.raises(InputError, match=rf"residual from {layer}: a connection around the layer reaches"):
-        residual.tail(layer)
+        cut_tail(residual, layer)
 
 
 @pytest.mark.parametrize("layer", ["stem", "relu:2", "pool", "head"])
 def test_layers_that_all_of_the_signal_passes_are_taken(residual: Classifier, pictures: Tensor, layer: str) -> None:
-    tail = residual.tail(layer)
+    tail = cut_tail(residual, layer)
     whole = residual.features(pictures, [layer, *tail.layers])
     parts = tail.features(whole[layer], tail.layers)
     assert tail.layers[-1] == "last"
@@ -122,16 +123,16 @@ def test_layers_that_all_of_the_signal_passes_are_taken(residual: Classifier, pi
 )
 def test_a_layer_without_a_map_is_refused(alexnet: Classifier, layer: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        alexnet.tail(layer)
+        cut_tail(alexnet, layer)
 
 
 def test_the_last_layer_has_no_tail(residual: Classifier) -> None:
     with pytest.raises(InputError, match="no layer lies behind it; valid: a layer before 'last'"):
-        residual.tail("last")
+        cut_tail(residual, "last")
 
 
 def test_layers_before_and_maps_of_another_size_are_refused(alexnet: Classifier) -> None:
-    tail = alexnet.tail("conv2/relu", SIZE)
+    tail = cut_tail(alexnet, "conv2/relu", SIZE)
     with pytest.raises(InputError, match="unknown layer of cifar_alexnet from conv2/relu 'conv1/relu'"):
         tail.resolve("conv1/relu")
     with pytest.raises(InputError, match="takes maps of 20 x 20, not 24 x 24"):

@@ -10,7 +10,7 @@ import torch
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import PRESETS, Preset, make_problem, mv2016, open_preset
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
 from restoration_core.reconstruction import Problem, Schedule, Status, Term, solve
 from restoration_core.reconstruction.validation import check_problem
 from tests.core.objectives.conftest import LAYER, SIZE

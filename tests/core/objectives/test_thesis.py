@@ -10,7 +10,7 @@ from torch import Tensor
 
 from restoration_core.networks import Classifier
 from restoration_core.objectives import feature_targets, make_problem, thesis_fig9, thesis_fig10, thesis_foe
-from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.patch_experts.patch_experts import PatchExperts
 from restoration_core.reconstruction import solve
 from restoration_core.reconstruction.problem import MEAN_SQUARED_ERROR
 from tests.core.objectives.conftest import LAYER, SIZE

@@ -7,7 +7,7 @@ import torch
 
 from restoration_core.networks import Classifier
 from restoration_core.objectives import make_problem, mv2015
-from restoration_core.priors.alpha_norm import AlphaNorm
+from restoration_core.priors.hand_crafted.alpha_norm import AlphaNorm
 from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Term, solve
 from restoration_core.reconstruction.problem import DOT_PRODUCT, MEAN_SQUARED_ERROR, SQUARED_NORM
 from restoration_core.reconstruction.starts import starting_variable

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from restoration_core.networks import Classifier
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
 from restoration_core.reconstruction import Problem, Result, Term, solve
 from restoration_core.reconstruction.problem import CANVAS, WINDOW, ZERO_PADDED
 from tests.core.parity.conftest import columns, standing

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from restoration_core.errors import InputError
-from restoration_core.priors.alpha_norm import AlphaNorm
-from restoration_core.priors.isotropic_range import IsotropicRange, project_to_bound
+from restoration_core.priors.hand_crafted.alpha_norm import AlphaNorm
+from restoration_core.priors.hand_crafted.isotropic_range import IsotropicRange, project_to_bound
 from restoration_core.reconstruction import solve
 from tests.core.parity.conftest import columns, mirror, standing
 

@@ -7,7 +7,7 @@ import torch
 
 from restoration_core.networks import Classifier
 from restoration_core.objectives import open_preset
-from restoration_core.priors.alpha_norm import AlphaNorm
+from restoration_core.priors.hand_crafted.alpha_norm import AlphaNorm
 from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Term, solve
 from tests.core.parity.conftest import LAYER, mirror
 

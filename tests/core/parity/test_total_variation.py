@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
 
 # 0 3    From the top left pixel 3 to the right and 4 down: v = 25. From the top right one -3 down: 9. From the bottom
 # 4 0    left one -4 to the right: 16. The bottom right one has no neighbours, or its own value: 0.

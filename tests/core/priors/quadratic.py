@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, ones_like
 
-from restoration_core.priors.experts import Expert
+from restoration_core.priors.expert_functions import Expert
 
 
 class Quadratic(Expert):

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from restoration_core.errors import InputError
-from restoration_core.priors.channel_subset import ChannelSubset
-from restoration_core.priors.channelwise_experts import ChannelwiseExperts
 from restoration_core.priors.drawing import draw_filters, mean_frequency
-from restoration_core.priors.experts import EXPERTS
-from restoration_core.priors.patch_experts import PatchExperts
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.expert_functions import EXPERTS
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
+from restoration_core.priors.patch_experts.channel_subset import ChannelSubset
+from restoration_core.priors.patch_experts.channelwise_experts import ChannelwiseExperts
+from restoration_core.priors.patch_experts.patch_experts import PatchExperts
 
 
 def prior(channels: int = 3) -> PatchExperts:

@@ -12,10 +12,10 @@ from torch import Tensor
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
 from restoration_core.objectives import make_problem, none
-from restoration_core.priors.experts import EXPERTS
-from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.expert_functions import EXPERTS
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
+from restoration_core.priors.patch_experts.patch_experts import PatchExperts
 from restoration_core.priors.prior import Prior
-from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.reconstruction import BatchSolver, Problem, Schedule, Status, Term, solve
 from restoration_core.reconstruction.lbfgs import CurvatureMemory
 from restoration_core.reconstruction.line_search import Point, search_line

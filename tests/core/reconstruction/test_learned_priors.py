@@ -7,8 +7,8 @@ from torch import Tensor
 
 from restoration_core.networks import Classifier
 from restoration_core.objectives import make_problem, none
-from restoration_core.priors.experts import EXPERTS
-from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.expert_functions import EXPERTS
+from restoration_core.priors.patch_experts.patch_experts import PatchExperts
 from restoration_core.reconstruction import Problem, Result, Term, solve
 
 SIZE = 24

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
+from restoration_core.networks.tail import cut_tail
 from restoration_core.objectives import feature_targets
-from restoration_core.priors.alpha_norm import AlphaNorm
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.hand_crafted.alpha_norm import AlphaNorm
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
 from restoration_core.reconstruction import FeatureMatch, Problem, Term, solve
 
 SIZE = 24
@@ -34,7 +35,7 @@ def test_a_chain_of_inversions_ends_at_a_picture_with_the_features_it_began_with
     found, matched = true["conv3/lin"], "conv3/lin"
     losses = []
     for layer in ("pool2", "pool1"):
-        tail = classifier.tail(layer, SIZE)
+        tail = cut_tail(classifier, layer, SIZE)
         result = solve(tail, [inversion(matched, found)], tail.size)[0]
         found, matched = result.image, layer
         losses.append(result.losses["feature_loss"])
@@ -49,7 +50,7 @@ def test_a_chain_of_inversions_ends_at_a_picture_with_the_features_it_began_with
 
 def test_a_map_is_not_clamped_as_a_picture_is(classifier: Classifier, photographs: Tensor) -> None:
     target = feature_targets(classifier, photographs[0], ["conv3/lin"])["conv3/lin"]
-    tail = classifier.tail("conv2/lin", SIZE)
+    tail = cut_tail(classifier, "conv2/lin", SIZE)
     result = solve(tail, [inversion("conv3/lin", target, iterations=2)], tail.size)[0]
     assert result.image.shape == classifier.shape("conv2/lin", SIZE)
     assert result.image.min() < -0.5
@@ -57,7 +58,7 @@ def test_a_map_is_not_clamped_as_a_picture_is(classifier: Classifier, photograph
 
 def test_the_true_map_stays_where_it_is(classifier: Classifier, photographs: Tensor) -> None:
     maps = feature_targets(classifier, photographs[0], ["conv1/relu", "conv2/relu"])
-    tail = classifier.tail("conv1/relu", SIZE)
+    tail = cut_tail(classifier, "conv1/relu", SIZE)
     given = inversion("conv2/relu", maps["conv2/relu"], initial=maps["conv1/relu"], snapshots=(0,), iterations=1)
     result = solve(tail, [given], tail.size)[0]
     assert torch.equal(result.snapshots[0], maps["conv1/relu"])
@@ -67,7 +68,7 @@ def test_the_true_map_stays_where_it_is(classifier: Classifier, photographs: Ten
 def test_maps_are_the_same_alone_and_together_with_priors_on_both_ends(
     classifier: Classifier, photographs: Tensor
 ) -> None:
-    tail = classifier.tail("conv1/relu", SIZE)
+    tail = cut_tail(classifier, "conv1/relu", SIZE)
     targets = [feature_targets(classifier, image, ["conv2/relu"])["conv2/relu"] for image in photographs[:3]]
     rows = [
         inversion(
@@ -90,7 +91,7 @@ def test_maps_are_the_same_alone_and_together_with_priors_on_both_ends(
 
 
 def test_noise_starts_with_the_maps_mean_and_deviation(classifier: Classifier, photographs: Tensor) -> None:
-    tail = classifier.tail("conv1/relu", SIZE, photographs)
+    tail = cut_tail(classifier, "conv1/relu", SIZE, photographs)
     target = feature_targets(classifier, photographs[0], ["conv2/relu"])["conv2/relu"]
     given = inversion("conv2/relu", target, iterations=1, initial_std=1.0, snapshots=(0,))
     start = solve(tail, [given], tail.size)[0].snapshots[0]
@@ -118,13 +119,13 @@ def test_what_a_map_cannot_have_is_refused(
     classifier: Classifier, photographs: Tensor, change: dict[str, object], message: str
 ) -> None:
     target = feature_targets(classifier, photographs[0], ["conv2/relu"])["conv2/relu"]
-    tail = classifier.tail("conv1/relu", SIZE)
+    tail = cut_tail(classifier, "conv1/relu", SIZE)
     with pytest.raises(InputError, match=message):
         solve(tail, [inversion("conv2/relu", target, **change)], tail.size)
 
 
 def test_another_size_than_the_maps_is_refused(classifier: Classifier, photographs: Tensor) -> None:
     target = feature_targets(classifier, photographs[0], ["conv2/relu"])["conv2/relu"]
-    tail = classifier.tail("pool1", SIZE)
+    tail = cut_tail(classifier, "pool1", SIZE)
     with pytest.raises(InputError, match=f"takes maps of {tail.size} x {tail.size}, not {SIZE} x {SIZE}"):
         solve(tail, [inversion("conv2/relu", target)], SIZE)

@@ -12,9 +12,9 @@ from torch import Tensor
 from restoration_core.errors import InputErrors
 from restoration_core.networks import Classifier
 from restoration_core.objectives import make_problem, none
-from restoration_core.priors.channel_subset import ChannelSubset
-from restoration_core.priors.experts import EXPERTS
-from restoration_core.priors.patch_experts import PatchExperts
+from restoration_core.priors.expert_functions import EXPERTS
+from restoration_core.priors.patch_experts.channel_subset import ChannelSubset
+from restoration_core.priors.patch_experts.patch_experts import PatchExperts
 from restoration_core.reconstruction import BatchSolver, Problem, Result, Term, solve
 from restoration_core.reconstruction.batch_objective import BatchObjective
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
 from restoration_core.objectives import make_problem, none
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
 from restoration_core.reconstruction import (
     Problem,
     Schedule,

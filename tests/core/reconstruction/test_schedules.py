@@ -12,9 +12,9 @@ from torch import Tensor
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
 from restoration_core.objectives import feature_targets, make_problem, none
-from restoration_core.priors.alpha_norm import AlphaNorm
+from restoration_core.priors.hand_crafted.alpha_norm import AlphaNorm
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
 from restoration_core.priors.prior import Prior
-from restoration_core.priors.total_variation import TotalVariation
 from restoration_core.reconstruction import BatchSolver, FeatureMatch, Problem, Result, Schedule, Term, solve
 
 SIZE = 24

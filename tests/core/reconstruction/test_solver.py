@@ -11,11 +11,11 @@ from torch import Tensor
 from restoration_core.errors import InputError, InputErrors
 from restoration_core.networks import Classifier
 from restoration_core.objectives import feature_targets, make_problem, mv2016, none
-from restoration_core.priors.alpha_norm import AlphaNorm
-from restoration_core.priors.experts import EXPERTS
-from restoration_core.priors.isotropic_range import IsotropicRange
-from restoration_core.priors.patch_experts import PatchExperts
-from restoration_core.priors.total_variation import TotalVariation
+from restoration_core.priors.expert_functions import EXPERTS
+from restoration_core.priors.hand_crafted.alpha_norm import AlphaNorm
+from restoration_core.priors.hand_crafted.isotropic_range import IsotropicRange
+from restoration_core.priors.hand_crafted.total_variation import TotalVariation
+from restoration_core.priors.patch_experts.patch_experts import PatchExperts
 from restoration_core.reconstruction import (
     BatchSolver,
     FeatureMatch,

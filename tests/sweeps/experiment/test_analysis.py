@@ -9,7 +9,7 @@ from sweeps.experiment.analysis import CellResult, chosen, compare, depths_neede
 from sweeps.experiment.cells import Cell
 from sweeps.experiment.models import ExperimentSpec
 from sweeps.experiment.search import Winner
-from sweeps.experiment.words import depth_sentences, goal_sentences
+from sweeps.experiment.sentences import depth_sentences, goal_sentences
 from tests.sweeps.experiment.experiments import make_experiment
 
 PHOTOGRAPHS, STARTS = 40, 2

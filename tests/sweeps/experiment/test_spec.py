@@ -11,7 +11,7 @@ from restoration_core.images.samples import sample_path
 from sweeps.experiment.cells import MIDDLE, Cell, cells, sweep_of
 from sweeps.experiment.models import ExperimentSpec
 from sweeps.experiment.spec import load_experiment
-from sweeps.space import SearchSpace
+from sweeps.search.space import SearchSpace
 from tests.sweeps.experiment.experiments import make_experiment, sections, write_experiment
 
 MAPS = {"priors.pool1": {"expert": "student_t", "weight": {"distribution": "log_uniform", "min": 0.001, "max": 0.1}}}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.messages import TrialRecord
+from sweeps.execution.protocol import TrialRecord
 from sweeps.store import FinishedTrial, Reader, TrialState, Writer, open_reader, open_writer
 from tests.contracts.store_contract import finished, new_sweep, new_trials
 

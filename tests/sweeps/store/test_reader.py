@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 
 from restoration_core.errors import InputError
 from restoration_core.images.differences import signed_difference
-from sweeps.messages import EncodedPicture, PictureRecord
+from sweeps.execution.protocol import EncodedPicture, PictureRecord
 from sweeps.store import FinishedTrial, Reader, TrialState, Writer
 from sweeps.store.frames import pareto_numbers
 from tests.contracts.store_contract import IMAGES, new_sweep, new_trials, png, record

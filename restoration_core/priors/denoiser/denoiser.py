@@ -1,0 +1,149 @@
+"""A denoiser as a prior: what it takes away is the gradient of the smoothed log-density, though of no energy."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from restoration_core.errors import InputError
+from restoration_core.priors.denoiser.network import NoiseNetwork
+from restoration_core.priors.prior import Prior
+
+
+class Denoiser(Prior):
+    """The residual of a denoiser at one noise level: ``gradient(x) = (x - D_sigma(x)) / (sigma^2 H W)``.
+
+    ``D_sigma(x) = x - sigma F((x - centre) / sigma, log sigma)`` with the network ``F`` of :class:`NoiseNetwork`. For
+    the best denoiser of white noise ``(x - D_sigma(x)) / sigma^2`` is minus the gradient of the log-density of
+    photographs blurred by that noise, so one step of size ``sigma^2 H W`` denoises. Divided by the number of pixels,
+    like every energy here, so that a weight does not depend on the size of the picture. Where the maps are a layer's,
+    ``sigma`` stands for ``sigma unit`` except in the logarithm.
+
+    A trained ``D`` has no symmetric Jacobian, so this is the gradient of no energy: ``has_energy`` is False, and what
+    :meth:`energy` returns is for the record, not to be minimised or compared between priors.
+
+    Args:
+        network: predicts the noise.
+        centre: ``(C,)``, the mean of each channel over the training maps.
+        unit: the maps' units of the noise levels: 1 for pictures; for feature maps the standard deviation about
+            ``centre`` over all channels, so that a level of 0.1 means a tenth of it.
+        noise_levels: lowest and highest noise level it was trained at, in units of ``unit``.
+        noise: ``sigma``, the level to stand at, in units of ``unit``, within ``noise_levels``.
+
+    Raises:
+        InputError: a level that was not trained, or values that are not finite.
+
+    Source: Alain & Bengio 2014 and Vincent 2011 (residual and score); Nguyen et al. 2016 (as a prior for networks'
+    inputs); Romano, Elad & Milanfar 2017 (RED).
+    """
+
+    has_energy = False
+
+    def __init__(
+        self, network: NoiseNetwork, centre: Tensor, unit: float, noise_levels: tuple[float, float], noise: float
+    ) -> None:
+        low, high = noise_levels
+        if not low <= noise <= high:
+            raise InputError(
+                f"noise: {low} <= noise <= {high} must hold, the levels this denoiser was trained at, but got {noise}"
+            )
+        if not all(bool(torch.isfinite(part).all()) for part in network.tensors().values()):
+            raise InputError("denoiser: finite filters, biases and slopes are needed, but got some that are not")
+        if centre.shape != (network.channels,) or not bool(torch.isfinite(centre).all()) or not 0 < unit < math.inf:
+            raise InputError(
+                f"denoiser: a finite centre of shape ({network.channels},) and a unit > 0 are needed, but got"
+                f" {centre.tolist()} and {unit}"
+            )
+        self.network = network.to(centre.device, centre.dtype)
+        self.centre, self.unit = centre, unit
+        self.noise_levels, self.noise = noise_levels, noise
+        self._deviation = noise * unit
+        self._biases = self.network.biases_at(noise)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the maps it takes."""
+        return self.network.channels
+
+    def at_noise(self, noise: float) -> Denoiser:
+        """Return the prior of another noise level, sharing its tensors: one term for each stage of a reconstruction.
+
+        Args:
+            noise: in units of ``unit``, within ``noise_levels``.
+
+        Raises:
+            InputError: a level that was not trained.
+        """
+        if noise == self.noise:
+            return self
+        return Denoiser(self.network, self.centre, self.unit, self.noise_levels, noise)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Denoiser:
+        if self.centre.device == torch.device(device) and self.centre.dtype == dtype:
+            return self
+        centre = self.centre.to(device, dtype)
+        return Denoiser(self.network.to(device, dtype), centre, self.unit, self.noise_levels, self.noise)
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        if len(shape) != 3 or shape[0] != self.channels or min(shape) < 1:
+            got = ", ".join(map(str, shape))
+            raise InputError(f"x: shape (B, {self.channels}, H, W) is needed by this denoiser, but got (B, {got})")
+
+    @torch.no_grad()
+    def denoise(self, x: Tensor) -> Tensor:
+        """Return ``D_sigma(x)``: the map expected under white noise of standard deviation ``sigma unit``.
+
+        Args:
+            x: ``(B, C, H, W)``.
+
+        Returns:
+            ``(B, C, H, W)``, not clipped.
+        """
+        return x - self._predicted(x).mul_(self._deviation)
+
+    @torch.no_grad()
+    def gradient(self, x: Tensor) -> Tensor:
+        """Return ``(x - D_sigma(x)) / ((sigma unit)^2 H W)``, ``(B, C, H, W)``: minus the score, per pixel."""
+        return self._predicted(x).div_(self._deviation * x.shape[2] * x.shape[3])
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Return :meth:`report`; it is no energy of :meth:`gradient`."""
+        return self.report(x)
+
+    def energy_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        gradient = self.gradient(x)
+        return self._report(x, gradient), gradient
+
+    def report(self, x: Tensor) -> Tensor:
+        """Return RED's value, ``1/2 <x - centre, x - D_sigma(x)> / ((sigma unit)^2 H W)`` for each row.
+
+        Its gradient would be :meth:`gradient` if ``D`` had a symmetric Jacobian and were homogeneous about
+        ``centre``; neither holds exactly, so it is recorded and never minimised.
+
+        Args:
+            x: ``(B, C, H, W)``.
+
+        Returns:
+            ``(B,)``.
+
+        Source: Romano, Elad & Milanfar 2017, with the origin at the mean colour; Reehorst & Schniter 2019 for what is
+        missing.
+        """
+        return self._report(x, self.gradient(x))
+
+    def _report(self, x: Tensor, gradient: Tensor) -> Tensor:
+        return (x.detach() - self.centre[:, None, None]).mul_(gradient).flatten(1).sum(1).div_(2)
+
+    def _predicted(self, x: Tensor) -> Tensor:
+        """Return the predicted noise in units of its standard deviation, in memory of its own."""
+        self.check(tuple(x.shape[1:]))
+        scaled = (x.detach() - self.centre[:, None, None]).div_(self._deviation)
+        if x.device.type != "cpu":
+            return self.network.noise(scaled, self._biases).contiguous()
+        # On a CPU a convolution rounds a row differently for different numbers of rows; alone it is the same in any.
+        noise = torch.empty_like(scaled, memory_format=torch.contiguous_format)
+        for row in range(len(x)):
+            noise[row : row + 1] = self.network.noise(scaled[row : row + 1], self._biases)
+        return noise

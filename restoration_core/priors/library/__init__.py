@@ -1,0 +1,13 @@
+"""The prior library: families by name, priors as files, trained once under the hash of their recipe."""
+
+from restoration_core.priors.library.blobs import from_blob
+from restoration_core.priors.library.families import FAMILIES, family_by_name
+from restoration_core.priors.library.prior_library import Entry, PriorLibrary
+
+__all__ = [
+    "FAMILIES",
+    "Entry",
+    "PriorLibrary",
+    "family_by_name",
+    "from_blob",
+]

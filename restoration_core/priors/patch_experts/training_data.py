@@ -1,0 +1,176 @@
+"""Whitened patches to train on: planned, streamed twice (moments, then patches), with the noise they get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from restoration_core.errors import InputError
+from restoration_core.priors.maps import MapSource, check_contrast
+from restoration_core.priors.patch_experts.channel_subset import check_channels
+from restoration_core.priors.patch_experts.moments import PatchMoments
+from restoration_core.priors.patch_experts.patches import PatchPlan, plan_patches, stream_patches
+from restoration_core.priors.patch_experts.recipe import PATCHES_PER_DIMENSION, Recipe
+from restoration_core.priors.patch_experts.whitening import Whitening, noise_level, whiten
+from restoration_core.seeds import derive_seed
+
+# A matrix of this many squared values in float64 takes 0.8 GB, its eigenvectors two or three times that.
+_MOST_DIMENSIONS = 10_000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a patch is cut into groups of channels that are whitened apart.
+
+    Attributes:
+        channels: of a patch.
+        groups: one for filters over all channels, else one per channel.
+        group_dims: raw dimensions of a group.
+        dims: whitened dimensions of a group that are asked for.
+    """
+
+    channels: int
+    groups: int
+    group_dims: int
+    dims: int
+
+
+def layout(recipe: Recipe, source: MapSource) -> Layout:
+    """Return the layout of a recipe on a source of maps.
+
+    Raises:
+        InputError: channels or dimensions that the maps do not have, too many dimensions to whiten, or too few patches.
+    """
+    if recipe.channels is not None:
+        check_channels(recipe.channels, source.channels)
+    channels = source.channels if recipe.channels is None else len(recipe.channels)
+    groups = 1 if recipe.bank == "full" else channels
+    each = channels // groups
+    group_dims = each * recipe.patch_size**2
+    rank = group_dims - each if recipe.remove_dc else group_dims
+    if group_dims > _MOST_DIMENSIONS:
+        raise InputError(
+            f"patch_size: patches of {channels} x {recipe.patch_size} x {recipe.patch_size} have {group_dims}"
+            f" dimensions, but at most {_MOST_DIMENSIONS} can be whitened; valid: smaller patches, fewer channels, or a"
+            " channelwise bank"
+        )
+    if recipe.dims is not None and recipe.dims > rank:
+        raise InputError(f"dims: 1 <= dims <= {rank} must hold for these patches, but got {recipe.dims}")
+    dims = rank if recipe.dims is None else recipe.dims
+    modelled = dims * groups if recipe.bank == "separable" else dims
+    wanted = max(PATCHES_PER_DIMENSION * modelled, 2 * group_dims)
+    if recipe.patches < wanted:
+        raise InputError(
+            f"patches: at least {wanted} are needed to learn {modelled} of {group_dims * groups} dimensions"
+            f" ({PATCHES_PER_DIMENSION} for each that is kept), but got {recipe.patches}; valid: more patches, fewer"
+            " dims or smaller patches"
+        )
+    return Layout(channels, groups, group_dims, dims)
+
+
+class Noise:
+    """White noise of the patches as it is after whitening.
+
+    Args:
+        whitening: the map.
+        level: standard deviation before whitening.
+        diagonal: the whitened noise is known to be uncorrelated (PCA): its deviations are the rows' norms, and nothing
+            is drawn in the raw coordinates, of which a feature map may have thousands more.
+    """
+
+    def __init__(self, whitening: Whitening, level: float, *, diagonal: bool) -> None:
+        self._spread = level * whitening.transforms
+        self._deviations = self._spread.norm(dim=2).reshape(-1) if diagonal else None
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return noise ``(count, groups * M)``."""
+        if self._deviations is not None:
+            return torch.randn(count, len(self._deviations), generator=generator) * self._deviations
+        groups, _, dims = self._spread.shape
+        raw = torch.randn(count, groups * dims, generator=generator).tensor_split(groups, dim=1)
+        return torch.cat([part @ matrix.T for part, matrix in zip(raw, self._spread, strict=True)], dim=1)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training sees.
+
+    Attributes:
+        shown: whitened patches, ``(N, groups * M)``, without noise.
+        held_out: whitened patches with their noise.
+        whitening: the map, float32.
+        level: standard deviation of the noise in the unit of the maps.
+        noise: draws noise for ``shown``.
+    """
+
+    shown: Tensor
+    held_out: Tensor
+    whitening: Whitening
+    level: float
+    noise: Noise
+
+    def to_keep(self) -> dict[str, Tensor]:
+        """Return what a checkpoint keeps, so that whitening is not fitted again."""
+        level = torch.tensor(self.level, dtype=torch.float64)
+        return {
+            "whitening.mean": self.whitening.mean,
+            "whitening.transforms": self.whitening.transforms,
+            "whitening.level": level,
+        }
+
+
+def prepare(
+    recipe: Recipe,
+    source: MapSource,
+    generator: torch.Generator,
+    kept: Mapping[str, Tensor] | None = None,
+) -> TrainingData:
+    """Draw, whiten and split the patches of a recipe; a tenth is held out.
+
+    Maps are asked for a few at a time, once for the moments and once for the patches; what stays is whitened.
+
+    Args:
+        recipe: what to draw.
+        source: maps.
+        generator: of the held-out patches' noise.
+        kept: what :meth:`TrainingData.to_keep` gave for this recipe before.
+
+    Raises:
+        InputError: as :func:`layout`; maps with too few places; maps without contrast.
+    """
+    laid = layout(recipe, source)
+    plan = plan_patches(source.sizes, recipe.patch_size, recipe.patches, derive_seed(recipe.seed, "patches"))
+    held = max(1, recipe.patches // 10)
+    if kept is None:
+        check_contrast(source)
+        whitening, level = _fit(recipe, source, laid, plan, held)
+    else:
+        whitening = Whitening(kept["whitening.mean"], kept["whitening.transforms"])
+        level = float(kept["whitening.level"])
+    # Rows of PCA stay orthogonal. Pictures keep the noise of their own pixels, which their kept priors were made with.
+    diagonal = recipe.maps is not None and recipe.whitening == "pca"
+    noise = Noise(whitening, level, diagonal=diagonal)
+    raw = None if diagonal else level * torch.randn(held, laid.groups * laid.group_dims, generator=generator)
+    dims = whitening.transforms.shape[0] * whitening.transforms.shape[1]
+    held_out, shown = torch.empty(held, dims), torch.empty(recipe.patches - held, dims)
+    for places, patches in stream_patches(source, plan, recipe.channels):
+        first = int((places < held).sum())
+        before = patches[:first] if raw is None else patches[:first] + raw[places[:first]]
+        held_out[places[:first]] = whitening.apply(before)
+        shown[places[first:] - held] = whitening.apply(patches[first:])
+    if raw is None:
+        held_out += noise.draw(held, generator)
+    return TrainingData(shown, held_out, whitening, level, noise)
+
+
+def _fit(recipe: Recipe, source: MapSource, laid: Layout, plan: PatchPlan, held: int) -> tuple[Whitening, float]:
+    moments = PatchMoments(laid.channels, recipe.patch_size**2, laid.groups, remove_dc=recipe.remove_dc)
+    for places, patches in stream_patches(source, plan, recipe.channels):
+        moments.add(patches[places >= held])
+    relative = recipe.maps is not None
+    level = noise_level(moments.finish()[1], recipe.sigma, relative=relative)
+    fitted = whiten(moments, kind=recipe.whitening, sigma=level, dims=recipe.dims)
+    return Whitening(fitted.mean.float(), fitted.transforms.float()), level

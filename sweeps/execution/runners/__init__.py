@@ -1,0 +1,1 @@
+"""Where packs run: over Ray Tune, or one after the other in this process."""

@@ -1,0 +1,87 @@
+"""What every runner is: it takes a prepared sweep to its end, by packs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from restoration_core.errors import InputError, unknown
+from sweeps.execution.pack import PackSummary
+from sweeps.execution.worker_context import PackContext
+
+Progress = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A sweep that is in the store and ready to run.
+
+    Attributes:
+        store_url: address of the store.
+        sweep: name of the sweep.
+        holder: name under which the sweep is held while it runs.
+        context: what packs need; on the CPU.
+        actors: packs at a time, None for what the spec says.
+        started_at: seconds since the epoch when the user started the sweep.
+    """
+
+    store_url: str
+    sweep: str
+    holder: str
+    context: PackContext
+    actors: int | None = None
+    started_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a run went.
+
+    Attributes:
+        progress: the coordinator's last word.
+        packs: what each pack did; without those that were lost.
+        lost_packs: how many packs died, whose trials went to others.
+    """
+
+    progress: Mapping[str, Any]
+    packs: tuple[PackSummary, ...]
+    lost_packs: int = 0
+
+    @property
+    def first_row_at(self) -> float | None:
+        """Seconds since the epoch when the first reconstruction began."""
+        return min((pack.started_at for pack in self.packs), default=None)
+
+    @property
+    def rows_occupied(self) -> float | None:
+        """Share of the rows' time that was spent solving while trials remained to be handed out."""
+        capacity = sum(pack.capacity_row_s for pack in self.packs)
+        return sum(pack.occupied_row_s for pack in self.packs) / capacity if capacity else None
+
+
+Runner = Callable[[Job, Progress], RunReport]
+"""Runs the job until nothing is left to hand out and nothing is in flight.
+
+Every trial is handed in once; on return none is running. A KeyboardInterrupt, and whatever else it raises, leaves the
+lease given back and the unfinished trials RUNNING, for `resume`. The progress function is called now and then with the
+coordinator's `progress()`, at the start and at the end at least.
+"""
+
+RUNNERS: Mapping[str, str] = {
+    "ray": "sweeps.execution.runners.ray_tune",
+    "inprocess": "sweeps.execution.runners.inprocess",
+}
+
+
+def open_runner(name: str) -> Runner:
+    """Return a runner by name; Ray is imported here, when it is the one.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    if name not in RUNNERS:
+        raise InputError(unknown("runner", name, RUNNERS))
+    runner: Runner = import_module(RUNNERS[name]).run
+    return runner

@@ -1,0 +1,60 @@
+"""The same packs without Ray, one after the other in this process: for debugging, tests and tiny sweeps."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+import torch
+
+from sweeps.execution.coordinator import Coordinator
+from sweeps.execution.devices import check_gpus, device_here, gpus_here
+from sweeps.execution.pack import PackSummary, run_pack
+from sweeps.execution.protocol import Exchange, Report, TrialRecord
+from sweeps.execution.runners.base import Job, Progress, RunReport
+from sweeps.execution.sizing import size_packs
+
+
+class _Announcing:
+    """A coordinator that shows its progress after every exchange."""
+
+    def __init__(self, coordinator: Coordinator, progress: Progress) -> None:
+        self._coordinator, self._progress = coordinator, progress
+
+    def exchange(self, records: Sequence[TrialRecord], k: int, worker: str) -> Exchange:
+        answer = self._coordinator.exchange(records, k, worker)
+        self._progress(self._coordinator.progress())
+        return answer
+
+    def report(self, reports: Sequence[Report]) -> list[int]:
+        return self._coordinator.report(reports)
+
+
+def run(job: Job, progress: Progress) -> RunReport:
+    """Run the job; see :data:`sweeps.execution.runners.base.Runner`."""
+    threads = torch.get_num_threads()
+    spec = job.context.spec
+    check_gpus(spec, gpus_here())
+    coordinator = Coordinator(job.store_url, job.sweep, holder=job.holder)
+    packs: list[PackSummary] = []
+    try:
+        progress(coordinator.progress())
+        context = job.context.on(device_here(spec))
+        sizing = size_packs(spec, cores=1, actors=1)
+        family = uuid.uuid4().hex[:8]
+        while coordinator.progress()["left"]:
+            packs.append(
+                run_pack(
+                    _Announcing(coordinator, progress),
+                    context,
+                    width=sizing.width,
+                    quota=sizing.quota,
+                    pack=f"{family}-{len(packs) + 1}",
+                )
+            )
+        last = coordinator.progress()
+        progress(last)
+        return RunReport(last, tuple(packs))
+    finally:
+        coordinator.close()
+        torch.set_num_threads(threads)

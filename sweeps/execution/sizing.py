@@ -1,0 +1,72 @@
+"""How many packs run at a time, how many trials each holds, and how many it takes in all."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+from sweeps.search.space import SearchSpace
+from sweeps.spec.models import SweepSpec
+
+ROWS_ON_CPU = 16
+ROWS_ON_GPU = 64
+"""Reconstructions in a batch from where on more rows no longer make one cheaper."""
+SHARE_IN_FLIGHT = 0.25
+"""Most of the search budget that may be in flight at a time: what flies was suggested without knowing of the rest."""
+LEAST_IN_FLIGHT = 8
+ROUNDS_PER_PACK = 4
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """Packs at a time; trials in the batch of each; trials that one takes in all, which a lost pack loses at most."""
+
+    actors: int
+    width: int
+    quota: int
+
+
+def usable_cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def size_packs(spec: SweepSpec, cores: int, gpus: float = 0.0, actors: int | None = None) -> Sizing:
+    """Choose the sizes that the spec leaves to ``auto``.
+
+    An ``auto`` pack is as wide as computes efficiently, but a sampler that learns keeps at most a quarter of the
+    budget (or eight trials) in flight over all packs; then as narrow as the same number of rounds allows, so that the
+    last round is full.
+
+    Args:
+        spec: the sweep.
+        cores, gpus: what there is.
+        actors: packs at a time, in place of what the spec says.
+    """
+    trials = planned_trials(spec)
+    share = spec.resources.gpus_per_actor
+    if actors is None:
+        actors = spec.resources.actors if spec.resources.actors != "auto" else 0
+    if actors == 0:
+        actors = int(gpus / share) if share > 0 else cores // spec.resources.threads
+    actors = max(1, min(actors, trials))
+    if spec.resources.pack != "auto":
+        width = min(spec.resources.pack, trials)
+    else:
+        rows = ROWS_ON_GPU if share > 0 else ROWS_ON_CPU
+        width = max(1, rows // len(spec.images))
+        if spec.method.sampler in {"tpe", "nsga2"}:
+            in_flight = max(SHARE_IN_FLIGHT * trials, LEAST_IN_FLIGHT)
+            width = max(1, min(width, int(in_flight / actors)))
+        rounds = math.ceil(trials / (actors * width))
+        width = math.ceil(trials / (actors * rounds))
+    return Sizing(actors, width, ROUNDS_PER_PACK * width)
+
+
+def planned_trials(spec: SweepSpec) -> int:
+    """Return how many trials the sweep has: baselines, and what is searched; a grid may be smaller than asked for."""
+    searched = spec.method.trials
+    if spec.method.sampler == "grid":
+        searched = min(searched, len(SearchSpace.from_spec(spec).grid()))
+    return len(spec.baselines) + searched

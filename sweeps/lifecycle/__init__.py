@@ -1,0 +1,1 @@
+"""What the commands call: plan, launch, resume, replay and judge a sweep."""

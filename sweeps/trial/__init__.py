@@ -1,0 +1,1 @@
+"""One configuration: raw parameters, weighted terms, the core's problems, and the results' metrics and pictures."""

@@ -1,0 +1,298 @@
+"""The coordinator against a real SQLite store: exactly once, fenced, never a NaN."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from sweeps.execution.coordinator import MAX_ATTEMPTS, Coordinator
+from sweeps.execution.lease import is_dead, new_holder
+from sweeps.execution.protocol import Assignment, Report, TrialRecord
+from sweeps.store.leases import LeaseHeld, StaleLease
+from sweeps.store.reader import open_reader
+from tests.sweeps.sweeps_in_store import coordinate, make_spec, make_sweep, record, store, with_picture
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return store(tmp_path)
+
+
+def start(url: str, **changes: object) -> Coordinator:
+    spec = make_spec(**changes)
+    make_sweep(url, spec)
+    return coordinate(url, spec)
+
+
+def states(url: str) -> dict[int, str]:
+    reader = open_reader(url)
+    rows = reader.trial_rows("test")
+    reader.close()
+    return {row["number"]: row["state"] for row in rows}
+
+
+def test_a_trial_is_in_the_store_before_it_is_handed_out(url: str) -> None:
+    coordinator = start(url)
+    items = coordinator.ask(3, "pack-1")
+    assert [item.number for item in items] == [0, 1, 2]
+    assert states(url) == {0: "running", 1: "running", 2: "running"}
+    assert items[0].baseline == "none"
+    coordinator.close()
+
+
+def test_every_trial_is_handed_out_once_and_counts_once(url: str) -> None:
+    coordinator = start(url)
+    items = coordinator.ask(100, "a")
+    assert [item.number for item in items] == list(range(7))  # one baseline, six searched
+    assert coordinator.ask(100, "b") == []
+    answers = coordinator.finish([record(item, 1.0 / (1 + item.number)) for item in items])
+    assert all(answer.accepted for answer in answers)
+    again = coordinator.finish([record(items[0], 0.0)])
+    assert (again[0].accepted, again[0].reason) == (True, "already committed")
+    progress = coordinator.progress()
+    assert (progress["complete"], progress["running"], progress["left"]) == (7, 0, 0)
+    assert (progress["best_number"], progress["best"]) == (6, {"image_mse": pytest.approx(1 / 7)})
+    coordinator.close()
+
+
+def test_threads_that_ask_at_once_never_get_the_same_trial(url: str) -> None:
+    coordinator = start(url, method={"sampler": "random", "trials": 40})
+    seen: list[int] = []
+
+    def work(name: str) -> None:
+        while items := coordinator.ask(3, name):
+            seen.extend(item.number for item in items)
+            coordinator.finish([record(item, 1.0) for item in items])
+
+    threads = [threading.Thread(target=work, args=(f"w{index}",)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == list(range(41))
+    assert set(states(url).values()) == {"complete"}
+    coordinator.close()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_non_finite_metric_is_a_failed_trial_with_a_reason_and_never_the_best(url: str, value: float) -> None:
+    coordinator = start(url, metric={"name": "image_mse", "goal": "maximize"})
+    first, second = coordinator.ask(2, "a")
+    coordinator.finish([record(first, value), record(second, 0.5)])
+    progress = coordinator.progress()
+    assert (progress["failed"], progress["complete"], progress["best_number"]) == (1, 1, 1)
+    reader = open_reader(url)
+    assert reader.trial("test", 0).failure == f"the metric 'image_mse' is {value}"
+    reader.close()
+    coordinator.close()
+
+
+def test_a_missing_metric_and_a_packs_own_reason_fail_the_trial(url: str) -> None:
+    coordinator = start(url)
+    first, second = coordinator.ask(2, "a")
+    coordinator.finish([record(first, 0.1, metrics={"psnr": 3.0}), record(second, 0.1, failure="out of memory")])
+    reader = open_reader(url)
+    assert reader.trial("test", 0).failure == "the metric 'image_mse' was not computed"
+    assert reader.trial("test", 1).failure == "out of memory"
+    reader.close()
+    coordinator.close()
+
+
+def test_trials_of_a_lost_pack_come_back_under_their_numbers_and_its_late_results_are_refused(url: str) -> None:
+    coordinator = start(url)
+    lost, kept = coordinator.ask(2, "lost"), coordinator.ask(1, "kept")
+    assert coordinator.lost("lost") == 2
+    assert coordinator.progress()["running"] == 1
+    again = coordinator.ask(2, "other")
+    assert [item.number for item in again] == [0, 1]
+    assert [item.parameters for item in again] == [item.parameters for item in lost]
+    assert [item.seed for item in again] == [item.seed for item in lost]
+    assert coordinator.report([Report(0, lost[0].token, 5, 1.0), Report(0, again[0].token, 5, 1.0)]) == [0]
+    late = coordinator.finish([record(lost[0], 0.0)])[0]
+    assert not late.accepted
+    assert late.reason == "stale token 1, the current one is 2"
+    assert coordinator.finish([record(again[0], 0.3), record(kept[0], 0.2)])[0].accepted
+    assert coordinator.progress()["best_number"] == 2
+    coordinator.close()
+
+
+def test_a_trial_that_keeps_losing_its_worker_fails(url: str) -> None:
+    coordinator = start(url, baselines=[], method={"sampler": "random", "trials": 1})
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        items = coordinator.ask(1, "w")
+        assert [item.number for item in items] == [0], attempt
+        coordinator.lost("w")
+    assert coordinator.ask(1, "w") == []
+    assert states(url) == {0: "failed"}
+    assert coordinator.progress()["left"] == 0
+    coordinator.close()
+
+
+def test_runs_that_were_killed_say_nothing_against_their_trials(url: str) -> None:
+    sections = {"baselines": [], "method": {"sampler": "random", "trials": 1}}
+    coordinator = start(url, **sections)
+    for _ in range(MAX_ATTEMPTS + 1):
+        assert [item.number for item in coordinator.ask(1, "w")] == [0]
+        coordinator.close()
+        coordinator = Coordinator(url, "test", holder="h")
+    (item,) = coordinator.ask(1, "w")
+    assert coordinator.finish([record(item, 0.5)])[0].accepted
+    assert states(url) == {0: "complete"}
+    coordinator.close()
+
+
+def test_a_resumed_coordinator_hands_out_the_dead_ones_trials_first_and_fences_it_off(url: str) -> None:
+    dead = start(url)
+    flying = dead.ask(3, "a")
+    dead.finish([record(flying[1], 0.5)])
+    dead._lease._over.set()  # it stops renewing, as a killed process does
+    spec = make_spec()
+    alive = coordinate(url, spec, holder=dead_holder(url, dead))
+    assert [item.number for item in alive.ask(10, "b")] == [0, 2, 3, 4, 5, 6]
+    with pytest.raises(StaleLease, match="was taken over"):
+        dead.finish([record(flying[0], 0.1)])
+    with pytest.raises(StaleLease, match="was taken over"):
+        dead.ask(1, "a")
+    assert states(url)[0] == "running"
+    alive.close()
+
+
+def dead_holder(url: str, coordinator: Coordinator) -> str:
+    reader = open_reader(url)
+    holder = reader.sweep("test").lease_holder
+    reader.close()
+    assert holder is not None
+    return holder
+
+
+def test_a_resumed_search_suggests_what_the_interrupted_one_would_have(url: str, tmp_path: Path) -> None:
+    def run(url: str, interrupted_after: int | None) -> list[dict[str, object]]:
+        spec = make_spec(method={"sampler": "tpe", "trials": 20, "seed": 5})
+        make_sweep(url, spec)
+        coordinator = coordinate(url, spec)
+        seen: dict[int, dict[str, object]] = {}
+        count = 0
+        while items := coordinator.ask(2, "a"):
+            seen |= {item.number: dict(item.parameters) for item in items}
+            count += 1
+            if count == interrupted_after:
+                coordinator.close()
+                coordinator = coordinate(url, spec)
+                continue
+            coordinator.finish([record(item, abs(1 - item.parameters["total_variation.weight"])) for item in items])
+        coordinator.close()
+        return [seen[number] for number in sorted(seen)]
+
+    other = store(tmp_path / "b")
+    (tmp_path / "b").mkdir()
+    assert run(url, None) == run(other, 8)
+
+
+@pytest.mark.slow
+def test_a_live_sweep_is_not_taken_over(url: str) -> None:
+    spec = make_spec()
+    make_sweep(url, spec)
+    coordinator = coordinate(url, spec, lease_ttl_s=0.6)
+    time.sleep(1.0)  # longer than the lease: it is renewed
+    with pytest.raises(LeaseHeld, match="is being run by"):
+        coordinate(url, spec, lease_ttl_s=0.6)
+    coordinator.close()
+    coordinate(url, spec).close()
+
+
+def test_a_process_that_is_gone_is_known_to_be_dead() -> None:
+    mine = new_holder()
+    assert not is_dead(mine)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert is_dead(mine.replace(f"pid {os.getpid()} ", f"pid {child} "))
+    assert not is_dead(f"someone@elsewhere pid {child} (0123abcd)")
+
+
+def pictures_of(url: str) -> dict[int, int]:
+    reader = open_reader(url)
+    counts = {number: len(reader.trial("test", number).pictures) for number in states(url)}
+    reader.close()
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"), [("all", [1, 1, 1, 1, 1]), ("none", [0, 0, 0, 0, 0]), ("best", [1, 1, 0, 1, 0])]
+)
+def test_pictures_are_kept_as_the_spec_says(url: str, policy: str, kept: list[int]) -> None:
+    coordinator = start(url, save={"images": policy}, method={"sampler": "random", "trials": 4})
+    values = [0.5, 0.4, 0.45, 0.3, 0.6]  # the first is the baseline
+    items = coordinator.ask(5, "a")
+    for pair in (slice(0, 3), slice(3, 5)):
+        coordinator.finish([with_picture(item, values[item.number], item.number) for item in items[pair]])
+    assert list(pictures_of(url).values()) == kept
+    coordinator.close()
+
+
+def test_a_baseline_keeps_its_pictures_though_it_is_not_the_best(url: str) -> None:
+    coordinator = start(url, method={"sampler": "random", "trials": 1})
+    baseline, searched = coordinator.ask(2, "a")
+    coordinator.finish([with_picture(searched, 0.1, 1)])
+    coordinator.finish([with_picture(baseline, 0.9, 2)])
+    assert pictures_of(url) == {0: 1, 1: 1}
+    coordinator.close()
+
+
+def test_with_two_metrics_the_front_is_kept_and_counted(url: str) -> None:
+    metrics = [{"name": "image_mse", "goal": "minimize"}, {"name": "ssim", "goal": "maximize"}]
+    coordinator = start(url, metric=metrics, baselines=[], method={"sampler": "nsga2", "trials": 3})
+    items = coordinator.ask(3, "a")
+    values = [(0.2, 0.5), (0.1, 0.4), (0.3, 0.45)]
+    coordinator.finish(
+        [
+            TrialRecord(item.number, item.token, metrics={"image_mse": mse, "ssim": ssim})
+            for item, (mse, ssim) in zip(items, values, strict=True)
+        ]
+    )
+    progress = coordinator.progress()
+    assert (progress["front"], progress["best_number"]) == (2, 1)
+    coordinator.close()
+
+
+def test_no_new_trial_starts_when_the_hours_are_used_up_but_running_ones_finish(url: str) -> None:
+    coordinator = start(url, budget={"iterations": 12, "hours": 1e-5})
+    items = coordinator.ask(2, "a")
+    time.sleep(0.05)
+    assert coordinator.ask(2, "a") == []
+    assert coordinator.finish([record(item, 0.1) for item in items])[0].accepted
+    assert coordinator.progress()["hours_used_up"]
+    coordinator.close()
+
+
+def test_suggestions_that_a_failing_store_did_not_take_keep_their_numbers(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coordinator = start(url)
+
+    def broken(*arguments: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinator._writer, "insert_trials", broken)
+        with pytest.raises(OSError, match="disk full"):
+            coordinator.ask(2, "a")
+    assert [item.number for item in coordinator.ask(3, "a")] == [0, 1, 2]
+    coordinator.close()
+
+
+def test_a_coordinator_that_restarts_beneath_living_packs_accepts_their_results(url: str) -> None:
+    first = start(url)
+    items: list[Assignment] = first.ask(2, "a")
+    holder = dead_holder(url, first)
+    restarted = coordinate(url, make_spec(), holder=holder, adopt=True)
+    assert [item.number for item in restarted.ask(1, "b")] == [2]
+    assert all(answer.accepted for answer in restarted.finish([record(item, 0.1) for item in items]))
+    assert restarted.lost() == 1  # what no living pack brings back comes again
+    restarted.close()

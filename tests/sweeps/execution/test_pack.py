@@ -1,0 +1,130 @@
+"""A pack: one bad trial leaves the others alone, rows are refilled at once, nothing is solved beyond the quota."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from restoration_core.networks import open_network
+from restoration_core.reconstruction import BatchSolver
+from sweeps.execution.pack import run_pack
+from sweeps.execution.protocol import Acknowledgement, Assignment, Exchange, Report, TrialRecord
+from sweeps.execution.worker_context import PackContext
+from sweeps.trial.pictures import load
+from tests.sweeps.sweeps_in_store import make_spec
+
+GOOD = {"total_variation.weight": 0.01, "learning_rate": 0.05}
+
+
+class Queue:
+    """A coordinator over given trials that remembers what came back and how full the pack was when it asked."""
+
+    def __init__(self, parameters: Sequence[dict[str, Any]]) -> None:
+        self.waiting = [Assignment(number, 1, item, 100 + number) for number, item in enumerate(parameters)]
+        self.records: dict[int, TrialRecord] = {}
+        self.asked: list[int] = []
+        self.stop: list[int] = []
+
+    def exchange(self, records: Sequence[TrialRecord], k: int, worker: str) -> Exchange:
+        self.records |= {record.number: record for record in records}
+        self.asked.append(k)
+        handed, self.waiting = self.waiting[:k], self.waiting[k:]
+        answers = tuple(Acknowledgement(record.number, True) for record in records)
+        return Exchange(answers, tuple(handed), len(self.waiting))
+
+    def report(self, reports: Sequence[Report]) -> list[int]:
+        return self.stop
+
+
+def context(**changes: Any) -> PackContext:
+    sections = {"budget": {"iterations": 10}, "save": {"images": "all"}} | changes
+    spec = make_spec(**sections)
+    return PackContext(spec, open_network(), load(spec.images, spec.image_size)).on("cpu")
+
+
+def test_a_trial_that_cannot_be_built_and_one_that_diverges_fail_alone() -> None:
+    bad = GOOD | {"priors.image.weight": 1.0, "priors.image.patch_size": 7}
+    wild = GOOD | {"learning_rate": 1e38, "total_variation.weight": 1e12}
+    queue = Queue([GOOD, bad, wild, GOOD])
+    summary = run_pack(queue, context(), width=4, quota=10, pack="p")
+    assert sorted(queue.records) == [0, 1, 2, 3]
+    failures = {number: record.failure for number, record in queue.records.items()}
+    assert failures[0] is None
+    assert failures[3] is None
+    assert failures[1] is not None
+    assert failures[1].startswith("InputError: no trained prior student_t-7; there are: none")
+    assert failures[2] is not None
+    assert "NaN or infinite" in failures[2]
+    assert (summary.trials, summary.failed, summary.refused) == (4, 2, 0)
+
+
+def test_a_batch_that_raises_is_solved_trial_by_trial_and_only_the_guilty_one_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    advance = BatchSolver.advance
+
+    def poisoned(self: BatchSolver[Any], max_iterations: int | None = None) -> Any:
+        if any(key[0] == 1 for key in self.keys):
+            raise RuntimeError("kernel  failed")
+        return advance(self, max_iterations)
+
+    clean = Queue([GOOD, GOOD, GOOD])
+    run_pack(clean, context(), width=3, quota=3, pack="p")
+    monkeypatch.setattr(BatchSolver, "advance", poisoned)
+    queue = Queue([GOOD, GOOD, GOOD])
+    run_pack(queue, context(), width=3, quota=3, pack="p")
+    assert queue.records[1].failure == "RuntimeError: kernel failed"
+    for number in (0, 2):
+        assert queue.records[number].failure is None
+        pixels = [record.pictures[0].picture.sha256 for record in (queue.records[number], clean.records[number])]
+        assert pixels[0] == pixels[1]
+
+
+@pytest.mark.slow
+def test_rows_that_end_at_different_times_are_refilled_at_once_and_stay_occupied() -> None:
+    trials = [GOOD | {"iterations": 60 + 23 * (number % 5)} for number in range(24)]
+    queue = Queue(trials)
+    summary = run_pack(queue, context(budget={"iterations": 200}), width=4, quota=24, pack="p")
+    assert sorted(queue.records) == list(range(24))
+    assert {number: record.iterations for number, record in queue.records.items()} == {
+        number: trial["iterations"] for number, trial in enumerate(trials)
+    }
+    assert summary.occupied_row_s / summary.capacity_row_s > 0.85
+
+
+def test_no_more_trials_are_taken_than_the_quota_nor_more_at_a_time_than_the_width() -> None:
+    queue = Queue([GOOD] * 10)
+    summary = run_pack(queue, context(), width=2, quota=5, pack="p")
+    assert sorted(queue.records) == [0, 1, 2, 3, 4]
+    assert summary.trials == 5
+    assert max(queue.asked) == 2
+    assert len(queue.waiting) == 5
+
+
+def test_a_trial_has_a_row_for_each_picture_and_one_record() -> None:
+    queue = Queue([GOOD])
+    run_pack(queue, context(images=["sample:coffee", "sample:rocket"]), width=1, quota=1, pack="p")
+    record = queue.records[0]
+    assert set(record.image_metrics) == {"sample:coffee", "sample:rocket"}
+    assert [picture.image for picture in record.pictures] == ["sample:coffee", "sample:rocket"]
+    mean = sum(metrics["psnr"] for metrics in record.image_metrics.values()) / 2
+    assert record.metrics["psnr"] == pytest.approx(mean)
+    assert record.queue_s >= 0
+
+
+def test_a_pack_that_is_told_to_stop_leaves_its_trials_as_they_are() -> None:
+    queue = Queue([GOOD] * 3)
+    looks = iter([False, False, True])
+    run_pack(queue, context(budget={"iterations": 1000}), width=3, quota=3, pack="p", should_stop=lambda: next(looks))
+    assert queue.records == {}
+
+
+def test_a_trial_whose_attempt_is_stale_leaves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.execution.pack.REPORT_EVERY_S", 0.0)
+    monkeypatch.setattr("sweeps.execution.pack.STEPS_BETWEEN_LOOKS", 5)
+    queue = Queue([GOOD, GOOD])
+    queue.stop = [1]
+    run_pack(queue, context(budget={"iterations": 30}), width=2, quota=2, pack="p")
+    assert sorted(queue.records) == [0]

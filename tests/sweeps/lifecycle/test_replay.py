@@ -1,0 +1,87 @@
+"""Replay: one trial of a batch, run again alone, gives the same pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restoration_core.errors import InputError
+from sweeps.lifecycle.launch import start
+from sweeps.lifecycle.replay import replay
+from sweeps.store.writer import open_writer
+from tests.sweeps.sweeps_in_store import coordinate, make_spec, make_sweep, store
+
+
+def test_every_trial_of_a_batch_replays_to_the_same_pixels(tmp_path: Path) -> None:
+    url = store(tmp_path)
+    spec = make_spec(
+        images=["sample:coffee", "sample:rocket"],
+        save={"images": "all", "steps": [5]},
+        baselines=["none", "mv2016"],
+        method={"sampler": "random", "trials": 4},
+        parameters={
+            "total_variation.weight": {"distribution": "log_uniform", "min": 1e-3, "max": 1.0},
+            "jitter": {"values": [1, 3]},
+        },
+    )
+    start(spec, runner="inprocess", store_url=url, mlflow_uri=None, verdict=False)
+    for number in range(6):
+        report = replay(url, "test", number)
+        assert report.identical, report
+        assert report.pictures == 4
+        assert report.largest_metric_difference < 1e-5
+
+
+def test_without_kept_pictures_the_metrics_are_compared(tmp_path: Path) -> None:
+    url = store(tmp_path)
+    spec = make_spec(save={"images": "none"}, method={"sampler": "random", "trials": 1})
+    start(spec, runner="inprocess", store_url=url, mlflow_uri=None, verdict=False)
+    report = replay(url, "test", 1)
+    assert report.identical
+    assert (report.pictures, report.note[:35]) == (0, "its pictures were not kept (save.im")
+
+
+def test_a_picture_that_was_tampered_with_is_found(tmp_path: Path) -> None:
+    url = store(tmp_path)
+    spec = make_spec(save={"images": "all"}, method={"sampler": "random", "trials": 1})
+    start(spec, runner="inprocess", store_url=url, mlflow_uri=None, verdict=False)
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("update trials set seed = seed + 1 where number = 1")
+    report = replay(url, "test", 1)
+    assert not report.identical
+    assert report.differing == ("sample:coffee after 12",)
+
+
+def test_a_failed_trial_is_replayed_to_its_failure(tmp_path: Path) -> None:
+    url = store(tmp_path)
+    spec = make_spec(
+        baselines=["none"],
+        parameters={"total_variation.weight": {"value": 1e38}},
+        method={"sampler": "random", "trials": 1},
+    )
+    start(spec, runner="inprocess", store_url=url, mlflow_uri=None, verdict=False)
+    report = replay(url, "test", 1)
+    assert (report.identical, report.pictures) == (True, 0)
+    assert report.note.startswith("failed again: sample:coffee: ")
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("update trials set state = 'failed', failure = 'out of memory' where number = 0")
+    report = replay(url, "test", 0)
+    assert (report.identical, report.note) == (False, "was: out of memory; is now: complete")
+
+
+def test_a_running_trial_cannot_be_replayed(tmp_path: Path) -> None:
+    url = store(tmp_path)
+    spec = make_spec()
+    make_sweep(url, spec)
+    coordinator = coordinate(url, spec)
+    coordinator.ask(1, "a")
+    coordinator.close()
+    with pytest.raises(InputError, match="trial 0 of 'test' is running; valid: a finished trial"):
+        replay(url, "test", 0)
+    with open_writer(url):
+        pass
