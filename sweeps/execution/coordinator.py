@@ -32,6 +32,7 @@ class _Flight:
     attempt: int
     worker: str
     baseline: str | None
+    share: float = 0.0  # part of its iterations that is done, as last reported
 
 
 class Coordinator:
@@ -148,11 +149,14 @@ class Coordinator:
         Stopped are trials whose attempt is no longer the current one. A pruner decides here too, once there is one.
         """
         with self._lock:
-            return [
-                item.number
-                for item in reports
-                if (flight := self._flights.get(item.number)) is None or flight.token != item.token
-            ]
+            stale = []
+            for item in reports:
+                flight = self._flights.get(item.number)
+                if flight is None or flight.token != item.token:
+                    stale.append(item.number)
+                else:
+                    self._flights[item.number] = replace(flight, share=min(max(item.share, 0.0), 1.0))
+            return stale
 
     def finish(self, records: Sequence[TrialRecord]) -> list[Acknowledgement]:
         """Commit results in one transaction; one acknowledgement each, in order.
@@ -195,7 +199,11 @@ class Coordinator:
             return len(numbers)
 
     def progress(self) -> dict[str, Any]:
-        """Return what a progress line shows: counts, the best trial so far, seconds, and what is left to hand out."""
+        """Return what a progress line shows: counts, the best trial so far, seconds, and what is left to hand out.
+
+        ``in_flight_share`` is the work done on trials that have not ended, counted in trials: two trials at half of
+        their iterations are 1.0.
+        """
         with self._lock:
             best = self._standing.best
             return {
@@ -205,6 +213,7 @@ class Coordinator:
                 "failed": self._counts[TrialState.FAILED],
                 "pruned": self._counts[TrialState.PRUNED],
                 "running": len(self._flights),
+                "in_flight_share": sum(flight.share for flight in self._flights.values()),
                 "waiting": len(self._waiting),
                 "best_number": None if best is None else best.number,
                 "best": None if best is None else dict(zip(self._names, best.values, strict=True)),

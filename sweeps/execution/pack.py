@@ -25,7 +25,8 @@ from sweeps.trial.pictures import encode
 from sweeps.trial.raw_parameters import raw_parameters
 
 STEPS_BETWEEN_LOOKS = 100
-"""Iterations after which a pack looks whether it should stop."""
+"""Most iterations between two looks whether the pack should stop; fewer where they are slow."""
+FIRST_STEPS = 10
 REPORT_EVERY_S = 2.0
 
 Row = tuple[int, str]
@@ -123,6 +124,7 @@ class _Pack:
         self._live: dict[int, _Live] = {}
         self._records: list[TrialRecord] = []
         self._taken = 0
+        self._steps = FIRST_STEPS
         self._dry = False  # the last answer brought fewer trials than there were free rows
         self._left: int | None = None
         self._counts = {"trials": 0, "failed": 0, "refused": 0}
@@ -181,12 +183,20 @@ class _Pack:
         for number, live in self._live.items():
             current = [self._solver.current((number, image)) for image in live.problems if image not in live.results]
             values = [item for item in current if item is not None]
-            if values and not live.results:
+            if values:
                 mean = sum(item.losses[OBJECTIVE] for item in values) / len(values)
-                reports.append(Report(number, live.assignment.token, min(item.iteration for item in values), mean))
+                step = min(item.iteration for item in values)
+                reports.append(Report(number, live.assignment.token, step, mean, self._share(number, live)))
         stop = self._coordinator.report(reports) if reports else []
         for number in set(stop) & set(self._live):
             self._leave(self._live.pop(number))
+
+    def _share(self, number: int, live: _Live) -> float:
+        done = sum(
+            1.0 if image in live.results else self._solver.iteration((number, image)) / problem.iterations
+            for image, problem in live.problems.items()
+        )
+        return done / len(live.problems)
 
     # Into and out of the batch
 
@@ -218,12 +228,13 @@ class _Pack:
     def _advance(self) -> None:
         rows, started = len(self._solver.keys), time.perf_counter()
         try:
-            ended = self._solver.advance(STEPS_BETWEEN_LOOKS)
+            ended = self._solver.advance(self._steps)
         except Exception:
             # The batch does not tell whose fault it was.
             ended = self._one_by_one()
         elapsed = time.perf_counter() - started
         self._solving_s += elapsed
+        self._steps = _next_steps(self._steps, elapsed)
         if self._left != 0:
             self._occupied_row_s += rows * elapsed
         done = []
@@ -319,6 +330,13 @@ class _Pack:
             worker=self._worker,
             pack=self._pack,
         )
+
+
+def _next_steps(steps: int, elapsed_s: float) -> int:
+    """Return how many iterations to take next, so that a pack can report in time however slow its network is."""
+    if elapsed_s > REPORT_EVERY_S / 2:
+        return max(1, steps // 2)
+    return min(2 * steps, STEPS_BETWEEN_LOOKS) if elapsed_s < REPORT_EVERY_S / 5 else steps
 
 
 def _pictures(image: str, result: Result) -> list[PictureRecord]:

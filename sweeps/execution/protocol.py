@@ -88,12 +88,19 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class Report:
-    """An intermediate value of a running trial, for the pruner."""
+    """How far a running trial is, and its objective there (for a pruner).
+
+    Attributes:
+        step: iterations done, of the picture that is furthest behind.
+        value: mean objective over the pictures.
+        share: part of the trial's iterations that is done, 0 to 1, over all of its pictures.
+    """
 
     number: int
     token: int
     step: int
     value: float
+    share: float = 0.0
 
 
 @dataclass(frozen=True)

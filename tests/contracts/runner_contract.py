@@ -61,7 +61,7 @@ class RunnerContract:
         self.start(store(tmp_path), progress=lambda state: seen.append(dict(state)))
         assert seen[0]["complete"] == 0
         assert seen[-1]["complete"] == seen[-1]["planned"] == 7
-        assert seen[-1]["left"] == seen[-1]["running"] == 0
+        assert seen[-1]["left"] == seen[-1]["running"] == seen[-1]["in_flight_share"] == 0
 
     def test_an_interrupted_sweep_is_interrupted_in_the_store_and_can_be_resumed(self, tmp_path: Path) -> None:
         url = store(tmp_path)

@@ -16,7 +16,7 @@ from sweeps.execution.sizing import size_packs
 
 
 class _Announcing:
-    """A coordinator that shows its progress after every exchange."""
+    """A coordinator that shows its progress after every exchange and every report."""
 
     def __init__(self, coordinator: Coordinator, progress: Progress) -> None:
         self._coordinator, self._progress = coordinator, progress
@@ -27,7 +27,9 @@ class _Announcing:
         return answer
 
     def report(self, reports: Sequence[Report]) -> list[int]:
-        return self._coordinator.report(reports)
+        stop = self._coordinator.report(reports)
+        self._progress(self._coordinator.progress())
+        return stop
 
 
 def run(job: Job, progress: Progress) -> RunReport:

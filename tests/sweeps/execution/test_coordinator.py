@@ -121,6 +121,22 @@ def test_trials_of_a_lost_pack_come_back_under_their_numbers_and_its_late_result
     coordinator.close()
 
 
+def test_progress_counts_the_share_of_iterations_of_trials_in_flight(url: str) -> None:
+    coordinator = start(url)
+    first, second, third = coordinator.ask(3, "a")
+    assert coordinator.progress()["in_flight_share"] == 0
+    coordinator.report(
+        [Report(first.number, first.token, 3, 1.0, 0.25), Report(second.number, second.token, 6, 1, 0.5)]
+    )
+    assert coordinator.progress()["in_flight_share"] == pytest.approx(0.75)
+    coordinator.report([Report(third.number, third.token + 1, 6, 1.0, 0.9)])  # a stale attempt does not count
+    coordinator.finish([record(first, 0.5)])
+    assert coordinator.progress()["in_flight_share"] == pytest.approx(0.5)
+    coordinator.lost("a")
+    assert coordinator.progress()["in_flight_share"] == 0
+    coordinator.close()
+
+
 def test_a_trial_that_keeps_losing_its_worker_fails(url: str) -> None:
     coordinator = start(url, baselines=[], method={"sampler": "random", "trials": 1})
     for attempt in range(1, MAX_ATTEMPTS + 1):

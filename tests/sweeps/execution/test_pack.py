@@ -26,6 +26,7 @@ class Queue:
         self.records: dict[int, TrialRecord] = {}
         self.asked: list[int] = []
         self.stop: list[int] = []
+        self.reports: list[Report] = []
 
     def exchange(self, records: Sequence[TrialRecord], k: int, worker: str) -> Exchange:
         self.records |= {record.number: record for record in records}
@@ -35,6 +36,7 @@ class Queue:
         return Exchange(answers, tuple(handed), len(self.waiting))
 
     def report(self, reports: Sequence[Report]) -> list[int]:
+        self.reports += reports
         return self.stop
 
 
@@ -128,3 +130,13 @@ def test_a_trial_whose_attempt_is_stale_leaves_the_batch(monkeypatch: pytest.Mon
     queue.stop = [1]
     run_pack(queue, context(budget={"iterations": 30}), width=2, quota=2, pack="p")
     assert sorted(queue.records) == [0]
+
+
+def test_a_pack_reports_how_far_its_trials_are_though_none_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.execution.pack.REPORT_EVERY_S", 0.0)
+    queue = Queue([GOOD | {"iterations": 10}, GOOD | {"iterations": 40}])
+    run_pack(queue, context(images=["sample:coffee", "sample:rocket"]), width=2, quota=2, pack="p")
+    shares = {number: [item.share for item in queue.reports if item.number == number] for number in (0, 1)}
+    assert all(0 < share < 1 for share in shares[0] + shares[1])
+    assert shares[1] == sorted(shares[1])
+    assert max(shares[1]) > 0.5

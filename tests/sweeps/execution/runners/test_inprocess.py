@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sweeps.lifecycle.launch import start
 from sweeps.store.reader import open_reader
 from tests.contracts.runner_contract import RunnerContract
@@ -48,3 +50,19 @@ def test_two_metrics_are_searched_as_a_front(tmp_path: Path) -> None:
     front = reader.best("test", 20)
     reader.close()
     assert len(front) == outcome.progress["front"] >= 1
+
+
+def test_progress_moves_while_a_pack_is_being_solved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.execution.pack.REPORT_EVERY_S", 0.0)
+    seen: list[float] = []
+    spec = make_spec(method={"sampler": "random", "trials": 1}, resources={"pack": 2})
+    start(
+        spec,
+        runner="inprocess",
+        store_url=store(tmp_path),
+        mlflow_uri=None,
+        verdict=False,
+        progress=lambda state: seen.append(state["in_flight_share"]),
+    )
+    assert 0 < max(seen) < 2  # two trials in one pack, neither of which has ended yet
+    assert seen[-1] == 0
