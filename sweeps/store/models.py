@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -41,6 +42,12 @@ def utcnow() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+_TOKEN_BITS = 48
+
+# SQLite hands the number of a deleted last row out again unless told not to. Whoever still holds such a number
+# would then write into rows that are not theirs.
+_IDS_ARE_NEVER_REUSED = {"sqlite_autoincrement": True}
+
 # None is SQL NULL, not JSON null, so that `IS NULL` finds it.
 _JSON = JSON(none_as_null=True)
 
@@ -63,10 +70,12 @@ class Sweep(Base):
     """One search: its spec, owner, versions and where MLflow keeps it.
 
     ``lease_holder``, ``lease_expires_at`` and ``fencing_token`` say which coordinator may write (one at a time);
-    the token grows by one each time the lease changes hands.
+    the token grows by one each time the lease changes hands. It starts at a random number, so that no token of a
+    sweep that was deleted, or of a store that was here before, is valid for this one.
     """
 
     __tablename__ = "sweeps"
+    __table_args__ = (_IDS_ARE_NEVER_REUSED,)
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
     status: Mapped[str] = mapped_column(String(20))
@@ -85,7 +94,7 @@ class Sweep(Base):
     verdict: Mapped[dict[str, Any] | None]
     lease_holder: Mapped[str | None] = mapped_column(String(200))
     lease_expires_at: Mapped[datetime | None]
-    fencing_token: Mapped[int] = mapped_column(default=0)
+    fencing_token: Mapped[int] = mapped_column(BigInteger, default=lambda: secrets.randbits(_TOKEN_BITS))
 
 
 class Trial(Base):
@@ -98,6 +107,7 @@ class Trial(Base):
         Index("ix_trials_sweep_objective", "sweep_id", "objective"),
         # Also makes a finish order that is given twice impossible.
         Index("ix_trials_sweep_finish", "sweep_id", "finish_order", unique=True),
+        _IDS_ARE_NEVER_REUSED,
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     sweep_id: Mapped[int] = mapped_column(ForeignKey("sweeps.id", ondelete="CASCADE"))
@@ -196,7 +206,7 @@ class OutboxEntry(Base):
     """Something MLflow has yet to be told; written in the transaction of what it tells of."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_pending", "delivered_at", "id"),)
+    __table_args__ = (Index("ix_outbox_pending", "delivered_at", "id"), _IDS_ARE_NEVER_REUSED)
     id: Mapped[int] = mapped_column(primary_key=True)
     sweep_id: Mapped[int] = mapped_column(ForeignKey("sweeps.id", ondelete="CASCADE"), index=True)
     trial_id: Mapped[int | None] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), index=True)

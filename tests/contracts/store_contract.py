@@ -420,6 +420,70 @@ class StoreContract:
         with pytest.raises(StaleLease):
             writer.insert_trials(sweep, lease, new_trials(0))
 
+    def test_who_wrote_a_deleted_sweep_cannot_write_the_one_that_took_its_name(
+        self, url: str, writer: Writer, reader: Reader, sweep: int, lease: int
+    ) -> None:
+        writer.insert_trials(sweep, lease, new_trials(0, 1))
+        writer.finish_trials(sweep, lease, [finished(1)])
+        old_trial = writer.load_trials(sweep)[0].id
+        old_entries = [entry.id for entry in writer.pending_outbox()]
+        with open_writer(url) as second:
+            second.delete_sweep("first", force=True)
+            new = second.create_sweep(new_sweep())
+            new_lease = second.acquire_lease(new, "second", 60)
+            second.insert_trials(new, new_lease, new_trials(0))
+            before = second.pending_outbox()
+
+            for write in (
+                lambda: writer.finish_trials(sweep, lease, [finished(0, objective=9.0)]),
+                lambda: writer.insert_trials(sweep, lease, new_trials(2)),
+                lambda: writer.start_again(sweep, lease, [0]),
+                lambda: writer.set_sweep_status(sweep, lease, SweepStatus.FAILED),
+                lambda: writer.renew_lease(sweep, lease, 60),
+            ):
+                with pytest.raises(StaleLease):
+                    write()
+            with pytest.raises(InputError, match="no sweep has the id"):
+                writer.acquire_lease(sweep, "second", 60)
+            writer.release_lease(sweep, lease)
+            writer.mark_delivered(old_entries)
+            writer.mark_failed(old_entries, "late")
+            writer.set_mlflow_run("old", sweep_id=sweep)
+            writer.set_mlflow_run("old", trial_id=old_trial)
+
+            assert second.pending_outbox() == before
+            view = reader.sweep("first")
+            assert (view.status, view.lease_holder, view.mlflow_run_id) == ("running", "second", None)
+            (trial,) = second.load_trials(new)
+            assert (trial.state, trial.attempt, trial.mlflow_run_id) == (TrialState.RUNNING, 1, None)
+            (answer,) = second.finish_trials(new, new_lease, [finished(0, objective=0.5)])
+            assert (answer.accepted, answer.reason) == (True, "")
+            assert list(reader.trials("first")["objective"]) == [0.5]
+
+    def test_ids_of_what_was_deleted_are_not_given_again(
+        self, writer: Writer, reader: Reader, sweep: int, lease: int
+    ) -> None:
+        def ids(sweep_id: int) -> tuple[int, set[int], set[int]]:
+            trials = {trial.id for trial in writer.load_trials(sweep_id)}
+            return sweep_id, trials, {entry.id for entry in writer.pending_outbox()}
+
+        writer.insert_trials(sweep, lease, new_trials(0, 1))
+        old_sweep, old_trials, old_entries = ids(sweep)
+        writer.delete_sweep("first", force=True)
+        new = writer.create_sweep(new_sweep())
+        writer.insert_trials(new, writer.acquire_lease(new, "first", 60), new_trials(0, 1))
+        new_sweep_id, new_ids, new_entries = ids(new)
+        assert new_sweep_id != old_sweep
+        assert not new_ids & old_trials
+        assert not new_entries & old_entries
+
+    def test_a_lease_of_another_sweep_or_another_store_is_no_lease_here(self, writer: Writer, sweep: int) -> None:
+        """Even where the ids are equal, as in a store that was made anew: tokens do not count from the same number."""
+        writer.insert_trials(sweep, writer.acquire_lease(sweep, "me", 60), new_trials(0))
+        for token in (0, 1, 2):
+            with pytest.raises(StaleLease):
+                writer.finish_trials(sweep, token, [finished(0)])
+
     # Priors
 
     def test_priors_are_kept_and_replaced_by_key(self, writer: Writer, reader: Reader) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from alembic import command
@@ -14,7 +16,7 @@ from sweeps.store.engine import READING, make_engine, one_line, show_url
 
 # MLflow may keep its tables in the same database and owns the name alembic_version.
 VERSION_TABLE = "restoration_alembic_version"
-HEAD = "0001"  # revisions are numbered, so that older and newer can be told apart
+HEAD = "0002"  # revisions are numbered, so that older and newer can be told apart
 
 
 def upgrade(url: str) -> None:
@@ -42,11 +44,26 @@ def upgrade_engine(engine: Engine, name: str) -> None:
         with engine.execution_options(**{READING: True}).begin() as connection:
             if not _is_behind(connection, name):
                 return
-        with engine.begin() as connection:
+        with engine.connect() as connection, _foreign_keys_off(connection), connection.begin():
             _upgrade(connection, name)
     except DatabaseError as error:
         remedy = "wait for the other process" if "locked" in one_line(error) else "give a file of its own"
         raise InputError(f"store {name} cannot be set up: {one_line(error)}; {remedy}") from error
+
+
+@contextlib.contextmanager
+def _foreign_keys_off(connection: Connection) -> Iterator[None]:
+    """Let SQLite rebuild a table without deleting the rows that refer to it; to be called before the transaction."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    raw.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        raw.execute("PRAGMA foreign_keys = ON")
 
 
 def _upgrade(connection: Connection, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from pathlib import Path
@@ -18,6 +19,7 @@ from restoration_core.errors import InputError
 from sweeps.store import open_reader, open_writer
 from sweeps.store.engine import make_engine
 from sweeps.store.models import Base
+from tests.contracts.store_contract import new_sweep
 from tests.sweeps.store.test_concurrency import PROCESSES
 
 DATA = Path(__file__).parents[2] / "data"
@@ -71,9 +73,10 @@ def test_processes_that_make_one_store_at_once_do_not_collide(url: str) -> None:
     assert open_reader(url).sweeps().empty
 
 
-def test_a_store_of_version_0001_opens_with_its_contents(tmp_path: Path) -> None:
-    """The file was written by version 0001 and is never written again; the copy goes through all later revisions."""
-    shutil.copy(DATA / "store_0001.db", tmp_path / "store.db")
+@pytest.mark.parametrize("version", ["0001", "0002"])
+def test_a_store_of_a_former_version_opens_with_its_contents(tmp_path: Path, version: str) -> None:
+    """The file was written by that version and is never written again; the copy goes through all later revisions."""
+    shutil.copy(DATA / f"store_{version}.db", tmp_path / "store.db")
     url = f"sqlite:///{tmp_path / 'store.db'}"
     open_writer(url).close()
     reader = open_reader(url)
@@ -84,7 +87,37 @@ def test_a_store_of_version_0001_opens_with_its_contents(tmp_path: Path) -> None
     assert reader.get_prior("k1") == b"blob"
 
 
-@pytest.mark.parametrize("version", ["9999", "0002"])
+def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table but those that tell of the schema itself."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        kept = sorted(set(names) - {migrations.VERSION_TABLE, "sqlite_sequence"})
+        return {name: connection.execute(f'SELECT * FROM "{name}" ORDER BY 1, 2').fetchall() for name in kept}
+
+
+def test_rebuilding_tables_keeps_every_row_and_every_reference(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    shutil.copy(DATA / "store_0001.db", path)
+    before = content(path)
+    assert all(before.values())
+    migrations.upgrade(f"sqlite:///{path}")
+    after = content(path)
+    for name, rows in before.items():
+        assert [row[: len(rows[0])] for row in after[name]] == rows
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_an_upgraded_store_gives_no_id_twice(tmp_path: Path) -> None:
+    shutil.copy(DATA / "store_0001.db", tmp_path / "store.db")
+    with open_writer(f"sqlite:///{tmp_path / 'store.db'}") as writer:
+        old = writer.find_sweep("kept")
+        writer.delete_sweep("kept")
+        assert writer.create_sweep(new_sweep("kept")) > old
+
+
+@pytest.mark.parametrize("version", ["9999", f"{int(migrations.HEAD) + 1:04d}"])
 def test_a_newer_store_is_refused_by_both(url: str, tmp_path: Path, version: str) -> None:
     open_writer(url).close()
     with sqlite3.connect(tmp_path / "store.db") as connection:
@@ -96,8 +129,11 @@ def test_a_newer_store_is_refused_by_both(url: str, tmp_path: Path, version: str
 
 def test_an_older_store_is_upgraded_by_writers_only(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_writer(url).close()
-    monkeypatch.setattr(migrations, "HEAD", "0002")
-    with pytest.raises(InputError, match="has schema 0001, this version reads 0002; `restoration sweep sync` upgrades"):
+    has = migrations.HEAD
+    monkeypatch.setattr(migrations, "HEAD", "9998")
+    with pytest.raises(
+        InputError, match=f"has schema {has}, this version reads 9998; `restoration sweep sync` upgrades"
+    ):
         open_reader(url)
 
 
