@@ -1,6 +1,6 @@
 """Reconstruction problems as data, and the batched optimiser that solves them."""
 
-from restoration_core.reconstruction.batch_objective import BatchObjective
+from restoration_core.reconstruction.batch.objective import BatchObjective
 from restoration_core.reconstruction.memory import keep_freed_memory
 from restoration_core.reconstruction.problem import (
     CANVAS,

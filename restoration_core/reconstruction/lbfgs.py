@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from restoration_core.networks import FeatureNetwork
-from restoration_core.reconstruction.batch_objective import BatchObjective
+from restoration_core.reconstruction.batch.objective import BatchObjective
+from restoration_core.reconstruction.batch.rows import Row, start_row
 from restoration_core.reconstruction.line_search import Point, search_line
 from restoration_core.reconstruction.problem import OBJECTIVE, Problem, Result, Status
 from restoration_core.reconstruction.results import make_result, shown
-from restoration_core.reconstruction.rows import Row, start_row
 from restoration_core.reconstruction.starts import upsample
 
 _MEMORY = 20

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.networks import FeatureNetwork
-from restoration_core.reconstruction.batch_objective import BatchObjective
+from restoration_core.reconstruction.batch.objective import BatchObjective
 from restoration_core.reconstruction.problem import OBJECTIVE, Problem, Result, Status
 from restoration_core.reconstruction.solving import solve
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from restoration_core.networks import FeatureNetwork
+from restoration_core.reconstruction.batch.rows import Row
 from restoration_core.reconstruction.problem import Result
-from restoration_core.reconstruction.rows import Row
 
 
 def make_result(

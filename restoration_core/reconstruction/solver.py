@@ -13,13 +13,13 @@ from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.networks import FeatureNetwork
-from restoration_core.reconstruction.batch_objective import BatchObjective
-from restoration_core.reconstruction.groups import VariableGroup, group_key
+from restoration_core.reconstruction.batch.objective import BatchObjective
+from restoration_core.reconstruction.batch.rows import Row, start_row
+from restoration_core.reconstruction.batch.term_groups import Home
+from restoration_core.reconstruction.batch.variable_groups import VariableGroup, group_key
 from restoration_core.reconstruction.optimizers import RULES
 from restoration_core.reconstruction.problem import LBFGS, Problem, Result, Status
 from restoration_core.reconstruction.results import make_result, shown
-from restoration_core.reconstruction.rows import Row, start_row
-from restoration_core.reconstruction.term_groups import Home
 from restoration_core.reconstruction.validation import check_problem
 
 Key = TypeVar("Key", bound=Hashable)

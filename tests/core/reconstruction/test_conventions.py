@@ -14,7 +14,7 @@ from restoration_core.networks import Classifier
 from restoration_core.objectives import feature_targets
 from restoration_core.priors.hand_crafted.total_variation import TotalVariation
 from restoration_core.reconstruction import FeatureMatch, Problem, Schedule, Term, solve
-from restoration_core.reconstruction.batch_objective import BatchObjective
+from restoration_core.reconstruction.batch.objective import BatchObjective
 from restoration_core.seeds import derive_seed
 
 SIZE = 24

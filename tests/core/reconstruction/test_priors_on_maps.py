@@ -16,7 +16,7 @@ from restoration_core.priors.expert_functions import EXPERTS
 from restoration_core.priors.patch_experts.channel_subset import ChannelSubset
 from restoration_core.priors.patch_experts.patch_experts import PatchExperts
 from restoration_core.reconstruction import BatchSolver, Problem, Result, Term, solve
-from restoration_core.reconstruction.batch_objective import BatchObjective
+from restoration_core.reconstruction.batch.objective import BatchObjective
 
 SIZE = 24
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
-from restoration_core.objectives import feature_targets, make_problem, none
+from restoration_core.objectives import feature_targets
 from restoration_core.priors.hand_crafted.alpha_norm import AlphaNorm
 from restoration_core.priors.hand_crafted.total_variation import TotalVariation
 from restoration_core.priors.prior import Prior
 from restoration_core.reconstruction import BatchSolver, FeatureMatch, Problem, Result, Schedule, Term, solve
+from tests.core.reconstruction.small_problems import SIZE, problem, torch_adam
 
-SIZE = 24
 LATE = Schedule(((0, 0.0), (3, 1.0), (6, 0.5)))
 EARLY = Schedule(((0, 2.0), (4, 0.0)))
 
@@ -37,11 +37,6 @@ class Counting(Prior):
         return x / x[0].numel()
 
 
-def base(classifier: Classifier, image: Tensor, **overrides: object) -> Problem:
-    preset = none(classifier, "conv2/relu").with_iterations(8)
-    return make_problem(classifier, image, "conv2/relu", preset, **overrides)
-
-
 def test_scheduled_terms_give_plain_torch_adam_on_the_switched_objective(
     classifier: Classifier, photographs: Tensor
 ) -> None:
@@ -56,23 +51,11 @@ def test_scheduled_terms_give_plain_torch_adam_on_the_switched_objective(
         iterations=8,
         initial=photographs[1],
     )
-    x = photographs[1].double().unsqueeze(0).requires_grad_()
-    optimizer = torch.optim.Adam([x], lr=0.05)
-    objectives = []
-    for step in range(8):
-        maps = double.features(x, ["conv1/lin", "conv2/relu"])
-        loss = (maps["conv2/relu"][0] - target).square().sum() / target.square().sum()
-        down, right = x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
-        variation = (down.square().sum() + right.square().sum()) / SIZE**2
-        centred = maps["conv1/lin"] - maps["conv1/lin"].mean()
-        loss = loss + 0.7 * (0, 0, 0, 1, 1, 1, 0.5, 0.5)[step] * variation
-        loss = loss + 0.2 * (2, 2, 2, 2, 0, 0, 0, 0)[step] * centred.square().sum() / SIZE**2
-        objectives.append(loss.item())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    variation_weights = [0.7 * factor for factor in (0, 0, 0, 1, 1, 1, 0.5, 0.5)]
+    map_weights = [0.2 * factor for factor in (2, 2, 2, 2, 0, 0, 0, 0)]
+    picture, objectives = torch_adam(double, given, [0.05] * 8, variation_weights, map_weights)
     result = solve(classifier, [given], SIZE, dtype=torch.float64, record_every=1)[0]
-    torch.testing.assert_close(result.image, x.detach()[0].clamp(0, 1), rtol=0, atol=1e-10)
+    torch.testing.assert_close(result.image, picture.clamp(0, 1), rtol=0, atol=1e-10)
     assert result.curves["objective"][:8] == pytest.approx(objectives, rel=1e-10)
 
 
@@ -80,7 +63,7 @@ def test_a_term_that_is_out_is_neither_evaluated_nor_recorded(classifier: Classi
     prior = Counting()
     solver: BatchSolver[int] = BatchSolver(classifier, SIZE, record_every=1)
     term = Term("late", prior, 1.0, schedule=Schedule(((0, 0.0), (5, 1.0), (7, 0.0))))
-    solver.add(0, base(classifier, photographs[0], terms=(term,)))
+    solver.add(0, problem(classifier, photographs[0], terms=(term,)))
     solver.advance(5)
     assert prior.asked == []
     current = solver.current(0)
@@ -103,7 +86,7 @@ def test_a_row_keeps_its_schedule_in_any_company(classifier: Classifier, photogr
     tv = TotalVariation(2.0)
     schedules = (LATE, EARLY, None, Schedule(((0, 0.0),)), Schedule(((0, 1.0), (3, 3.0))))
     rows = [
-        base(
+        problem(
             classifier,
             image,
             seed=seed,
@@ -123,7 +106,7 @@ def test_a_row_keeps_its_schedule_in_any_company(classifier: Classifier, photogr
 
 def test_rows_that_come_late_have_their_own_clock(classifier: Classifier, photographs: Tensor) -> None:
     first, second = (
-        base(classifier, image, terms=(Term("tv", TotalVariation(2.0), 0.5, schedule=LATE),))
+        problem(classifier, image, terms=(Term("tv", TotalVariation(2.0), 0.5, schedule=LATE),))
         for image in photographs[:2]
     )
     solver: BatchSolver[int] = BatchSolver(classifier, SIZE, dtype=torch.float64)
@@ -146,6 +129,6 @@ def assert_same(one: Result, other: Result) -> None:
 @pytest.mark.parametrize("factor", [-1.0, math.nan, math.inf])
 def test_a_factor_that_is_no_weight_is_refused(classifier: Classifier, photographs: Tensor, factor: float) -> None:
     term = Term("tv", TotalVariation(2.0), 1.0, schedule=Schedule(((0, 1.0), (4, factor))))
-    given = replace(base(classifier, photographs[0]), terms=(term,))
+    given = replace(problem(classifier, photographs[0]), terms=(term,))
     with pytest.raises(InputError, match="schedule of term 'tv': factor from iteration 4 must be finite and >= 0"):
         solve(classifier, [given], SIZE)

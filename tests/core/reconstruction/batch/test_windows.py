@@ -1,11 +1,15 @@
-"""Jitter windows: reading, its adjoint, and the indexed path that accelerators take."""
+"""Jitter windows: reading, its adjoint, and the indexed operations that accelerators use."""
 
 from __future__ import annotations
 
 import torch
 
-from restoration_core.reconstruction import windows
-from restoration_core.reconstruction.windows import read_windows, write_windows
+from restoration_core.reconstruction.batch.windows import (
+    gather_windows,
+    read_windows,
+    scatter_windows,
+    write_windows,
+)
 
 OFFSETS = [(0, 2), (1, 0), (2, 1)]
 
@@ -28,10 +32,10 @@ def test_writing_is_the_adjoint_of_reading() -> None:
     torch.testing.assert_close((seen * gradient).sum(), (full * back).sum())
 
 
-def test_the_indexed_path_equals_the_row_copies() -> None:
+def test_gathering_and_scattering_by_index_equal_the_row_copies() -> None:
     full, gradient = canvas(), torch.rand(3, 3, 5, 5, dtype=torch.float64)
-    index = windows._index(OFFSETS, torch.device("cpu"))
-    assert torch.equal(windows._all_windows(full, 5, 5)[index], read_windows(full, OFFSETS, torch.empty_like(gradient)))
-    target = torch.zeros_like(full)
-    windows._all_windows(target, 5, 5).index_put_(index, gradient)
-    assert torch.equal(target, write_windows(gradient, OFFSETS, torch.empty_like(full)))
+    read, written = torch.empty_like(gradient), torch.full_like(full, 9.0)
+    assert torch.equal(gather_windows(full, OFFSETS, read), read_windows(full, OFFSETS, torch.empty_like(gradient)))
+    assert torch.equal(
+        scatter_windows(gradient, OFFSETS, written), write_windows(gradient, OFFSETS, torch.empty_like(full))
+    )

@@ -10,18 +10,10 @@ from torch import Tensor
 
 from restoration_core.networks import FeatureNetwork
 from restoration_core.priors.prior import Prior
-from restoration_core.reconstruction.match_groups import group_matches
+from restoration_core.reconstruction.batch.match_groups import group_matches
+from restoration_core.reconstruction.batch.row_index import RowIndex, index_of, pick, spread
+from restoration_core.reconstruction.batch.term_groups import Home, PatchOffsets, TermGroup, group_terms
 from restoration_core.reconstruction.problem import FEATURE_LOSS, OBJECTIVE, Problem, Term
-from restoration_core.reconstruction.term_groups import (
-    Home,
-    Index,
-    PatchOffsets,
-    TermGroup,
-    group_terms,
-    index_of,
-    pick,
-    spread,
-)
 
 Canvas = tuple[Tensor, Tensor]
 """A stack of canvases ``(B', C, H', W')`` that image priors act on, and where their gradient is added."""
@@ -78,10 +70,10 @@ class BatchObjective:
         layers = {match.layer for match in self._matches} | {term.layer for term in terms if term.layer is not None}
         return sorted(layers, key=self._network.depth)
 
-    def _index(self, rows: list[int], count: int) -> Index:
+    def _index(self, rows: list[int], count: int) -> RowIndex:
         return index_of(rows, count, self._network.device)
 
-    def _pick_terms(self, rows: list[int], stack: int | None) -> Index:
+    def _pick_terms(self, rows: list[int], stack: int | None) -> RowIndex:
         if stack is None:
             return self._index(rows, self._passed)
         return self._index(rows, sum(home[0] == stack for home in self._homes) if stack else len(self._problems))

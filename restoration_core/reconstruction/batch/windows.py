@@ -1,4 +1,4 @@
-"""Jitter windows: each row of a canvas is seen through a window at its own offset."""
+"""Jitter windows: the network sees each row of a canvas through a window at that row's own offset."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 Offset = tuple[int, int]
 
-_CACHED_VALUES = 2**18
-"""Values of a picture tensor that stay in a processor's cache over several passes."""
+CACHED_VALUES = 2**18
+"""How many values of a picture tensor stay in a processor's cache while several operations pass over them."""
 
 
 def cached_chunks(x: Tensor) -> list[slice]:
     """Return slices of rows small enough to stay in a CPU's cache; all rows at once on other devices."""
     rows = len(x)
-    size = max(1, _CACHED_VALUES // max(1, x[0].numel())) if x.device.type == "cpu" else rows
+    size = max(1, CACHED_VALUES // max(1, x[0].numel())) if x.device.type == "cpu" else rows
     return [slice(low, min(low + size, rows)) for low in range(0, rows, size)]
 
 
@@ -34,25 +34,45 @@ def read_windows(canvas: Tensor, offsets: Sequence[Offset], out: Tensor) -> Tens
     height, width = out.shape[-2:]
     if canvas.shape == out.shape:
         return out.copy_(canvas)
-    if canvas.device.type == "cpu":  # row copies run at memory speed; an indexed gather does not
-        for row, (top, left) in enumerate(offsets):
-            out[row].copy_(canvas[row, :, top : top + height, left : left + width])
-        return out
-    return out.copy_(_all_windows(canvas, height, width)[_index(offsets, canvas.device)])
+    if canvas.device.type != "cpu":
+        return gather_windows(canvas, offsets, out)
+    for row, (top, left) in enumerate(offsets):  # row copies run at memory speed, an indexed gather does not
+        out[row].copy_(canvas[row, :, top : top + height, left : left + width])
+    return out
 
 
 def write_windows(gradient: Tensor, offsets: Sequence[Offset], canvas: Tensor) -> Tensor:
-    """Fill ``canvas`` with zeros but for row b's window, which becomes ``gradient[b]``: the adjoint of reading."""
+    """Set row b's window of ``canvas`` to ``gradient[b]`` and the rest to zero: the adjoint of reading.
+
+    Args:
+        gradient: ``(B, C, H, W)``.
+        offsets: B pairs (top, left) on the host.
+        canvas: ``(B, C, H', W')``, contiguous, overwritten.
+
+    Returns:
+        ``canvas``.
+    """
     height, width = gradient.shape[-2:]
     if canvas.shape == gradient.shape:
         return canvas.copy_(gradient)
+    if canvas.device.type != "cpu":
+        return scatter_windows(gradient, offsets, canvas)
     canvas.zero_()
-    if canvas.device.type == "cpu":
-        for row, (top, left) in enumerate(offsets):
-            canvas[row, :, top : top + height, left : left + width].copy_(gradient[row])
-        return canvas
-    # The windows overlap in memory, but each row writes one of its own only.
-    _all_windows(canvas, height, width).index_put_(_index(offsets, canvas.device), gradient)
+    for row, (top, left) in enumerate(offsets):
+        canvas[row, :, top : top + height, left : left + width].copy_(gradient[row])
+    return canvas
+
+
+def gather_windows(canvas: Tensor, offsets: Sequence[Offset], out: Tensor) -> Tensor:
+    """Do what :func:`read_windows` does in one indexed operation, for devices where each copy costs a launch."""
+    return out.copy_(_all_windows(canvas, *out.shape[-2:])[_index(offsets, canvas.device)])
+
+
+def scatter_windows(gradient: Tensor, offsets: Sequence[Offset], canvas: Tensor) -> Tensor:
+    """Do what :func:`write_windows` does in one indexed operation."""
+    windows = _all_windows(canvas.zero_(), *gradient.shape[-2:])
+    # The windows of a row overlap in memory, but only one of them is written to.
+    windows.index_put_(_index(offsets, canvas.device), gradient)
     return canvas
 
 

@@ -10,14 +10,12 @@ from torch import Tensor
 
 from restoration_core.networks import FeatureNetwork
 from restoration_core.priors.prior import Prior, Reporting
+from restoration_core.reconstruction.batch.row_index import RowIndex, pick
+from restoration_core.reconstruction.batch.windows import cached_chunks
 from restoration_core.reconstruction.problem import Problem, Term
-from restoration_core.reconstruction.windows import cached_chunks
 
 Home = tuple[int, int]
 """What the image priors of a row see: the number of a stack of pictures, and the row's place in it."""
-
-Index = Tensor | slice | None
-"""Rows of a batch: a tensor of their places, a run of them, None for all in order."""
 
 PatchOffsets = Sequence[Mapping[str, Tensor]] | None
 """Per row of the batch and name of a term with a patch stride the corner ``(2,)`` of a step's patch grid; None for
@@ -46,7 +44,7 @@ class TermGroup:
     names: list[str]
     labels: list[str | None]
     rows: list[int]
-    index: Index
+    index: RowIndex
     weights: Tensor
 
     def add_gradient(self, x: Tensor, out: Tensor, patch_offsets: PatchOffsets) -> None:
@@ -100,7 +98,7 @@ def group_terms(
     homes: Sequence[Home],
     wanted: Callable[[Term, int], bool],
     moved: dict[Hashable, Prior],
-    index: Callable[[list[int], int | None], Index],
+    index: Callable[[list[int], int | None], RowIndex],
 ) -> list[TermGroup]:
     """Group terms by prior and by what they act on.
 
@@ -143,28 +141,3 @@ def _identity(prior: Prior) -> Hashable:
     except TypeError:
         return id(prior)
     return prior
-
-
-def index_of(rows: list[int], count: int, device: torch.device) -> Index:
-    """Return what picks ``rows`` out of ``count``; a run of rows needs no copy."""
-    if rows == list(range(count)):
-        return None
-    if rows == list(range(rows[0], rows[0] + len(rows))):
-        return slice(rows[0], rows[0] + len(rows))
-    return torch.tensor(rows, device=device)
-
-
-def pick(rows: Tensor, index: Index) -> Tensor:
-    """Return the rows that ``index`` picks: all for None, a view for a slice."""
-    if index is None:
-        return rows
-    return rows[index] if isinstance(index, slice) else rows.index_select(0, index)
-
-
-def spread(rows: Tensor, index: Index, like: Tensor) -> Tensor:
-    """Return ``rows`` where ``index`` picked them and zeros elsewhere: the adjoint of :func:`pick`."""
-    if index is None:
-        return rows
-    whole = torch.zeros_like(like)
-    whole[index] = rows
-    return whole

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from restoration_core.networks import FeatureNetwork
+from restoration_core.reconstruction.batch.row_index import RowIndex
 from restoration_core.reconstruction.problem import DOT_PRODUCT, MEAN_SQUARED_ERROR, Problem
-from restoration_core.reconstruction.term_groups import Index
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class MatchGroup:
 
     layer: str
     places: list[int]
-    index: Index
+    index: RowIndex
     targets: Tensor
     weights: Tensor
     inverses: Tensor | None
@@ -59,7 +59,7 @@ class MatchGroup:
 
 
 def group_matches(
-    network: FeatureNetwork, problems: Sequence[Problem], index: Callable[[list[int]], Index]
+    network: FeatureNetwork, problems: Sequence[Problem], index: Callable[[list[int]], RowIndex]
 ) -> list[MatchGroup]:
     """Group the feature losses of a batch, so that each layer's map is taken once.
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restoration_core.priors.hand_crafted import project_to_bound
-from restoration_core.reconstruction.rows import Row
+from restoration_core.reconstruction.batch.rows import Row
+from restoration_core.reconstruction.batch.windows import Offset, cached_chunks, read_windows, write_windows
 from restoration_core.reconstruction.starts import upsample
-from restoration_core.reconstruction.windows import Offset, cached_chunks, read_windows, write_windows
 
 
 def group_key(row: Row) -> tuple[Hashable, ...]:

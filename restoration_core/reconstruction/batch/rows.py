@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.networks import FeatureNetwork
+from restoration_core.reconstruction.batch.windows import Offset
 from restoration_core.reconstruction.optimizers import RULES, UpdateRule
 from restoration_core.reconstruction.problem import WINDOW, ZERO_PADDED, Problem, Status
 from restoration_core.reconstruction.starts import (
@@ -20,7 +21,6 @@ from restoration_core.reconstruction.starts import (
     starting_variable,
     upsample,
 )
-from restoration_core.reconstruction.windows import Offset
 
 
 @dataclass

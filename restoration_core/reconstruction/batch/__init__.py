@@ -1,0 +1,1 @@
+"""Inside the batch: the running rows, the tensors that they share, and the objective computed for all at once."""
