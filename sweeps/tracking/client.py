@@ -9,16 +9,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from restoration_core.errors import InputError
+from sweeps.store.engine import sqlite_path
+from sweeps.tracking.database import DatabaseState, UnusableDatabase, ensure, refuse_unusable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,10 +44,21 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Address:
-    """A checked MLflow address; ``database`` is the SQLite file, None for a server."""
+    """A checked MLflow address; ``database`` is the SQLite file, None for a server.
+
+    ``uri`` is what a user or MLflow may be given: in a path, characters with a meaning in addresses are quoted.
+    """
 
     uri: str
     database: Path | None
+
+    @property
+    def client_uri(self) -> str:
+        """The address for MLflow's client.
+
+        With the driver named MLflow opens the same file, but does not make the folders that the quoted path spells.
+        """
+        return self.uri if self.database is None else _sqlite_uri(self.database, "sqlite+pysqlite")
 
     @property
     def artifact_root(self) -> str | None:
@@ -76,17 +91,22 @@ def parse_mlflow_uri(uri: str, store_url: str | None = None) -> Address:
     if scheme != "sqlite":
         what = "is a folder, which MLflow no longer writes to" if scheme in {"", "file"} else "is not supported"
         raise InputError(f"MLflow address {uri!r} {what}; {_VALID}")
-    path_text = unquote(uri[len("sqlite:///") :]) if uri.startswith("sqlite:///") else ""
-    if not path_text or path_text == ":memory:" or "?" in path_text:
-        raise InputError(f"MLflow address {uri!r} names no file (three slashes, no options); {_VALID}")
-    path = Path(path_text).absolute()
+    path = _sqlite_file(uri)
+    if path is None:
+        raise InputError(
+            f"MLflow address {uri!r} names no file (three slashes, no options; a ? in a name is written %3F, "
+            f"a % is written %25); {_VALID}"
+        )
     if path.is_dir() or not path.parent.is_dir():
         why = "is a directory" if path.is_dir() else f"lies in a folder that does not exist ({path.parent})"
         raise InputError(f"MLflow address {uri!r}: the file {why}; {_VALID}")
-    own = Path(store_url[len("sqlite:///") :]) if store_url is not None and store_url.startswith("sqlite:///") else None
+    own = _sqlite_file(store_url) if store_url is not None and store_url.startswith("sqlite:") else None
     if own is not None and own.resolve() == path.resolve():
         raise InputError(f"MLflow address {uri!r} is the sweeps' own store; MLflow needs its own file; {_VALID}")
-    return Address(f"sqlite:///{path}", path)
+    try:
+        return Address(_sqlite_uri(path, "sqlite"), path)
+    except UnicodeEncodeError as error:
+        raise InputError(f"MLflow's database {path!r}: MLflow needs a path that is valid UTF-8; {_VALID}") from error
 
 
 @contextlib.contextmanager
@@ -112,10 +132,23 @@ def quiet_mlflow() -> Iterator[None]:
 
 
 def open_client(address: Address) -> MlflowClient:
-    """Return a client; a SQLite database that is not there yet is made (some seconds). Call within `quiet_mlflow`."""
-    from mlflow import MlflowClient
+    """Return a client; a SQLite database that is not there yet is made (some seconds). Call within `quiet_mlflow`.
 
-    return MlflowClient(tracking_uri=address.uri, registry_uri=address.uri)
+    Raises:
+        UnusableDatabase: the file is there, but is no MLflow database that can be used.
+        Exception: whatever SQLite or MLflow says when it cannot be reached.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    uri = address.client_uri
+    if address.database is not None:
+        ensure(address.database)
+    try:
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except MlflowException:
+        # Of two that open new tables at once, the second finds MLflow's default experiment entered meanwhile.
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def find_experiment(client: MlflowClient) -> str | None:
@@ -128,7 +161,13 @@ def ensure_experiment(client: MlflowClient, address: Address) -> str:
     """Return the id of the experiment; it is made, or taken out of the trash, where it is missing."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
-        return str(client.create_experiment(EXPERIMENT, artifact_location=address.artifact_root))
+        try:
+            return str(client.create_experiment(EXPERIMENT, artifact_location=address.artifact_root))
+        except Exception:
+            # Another process may have made it since.
+            experiment = client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
+                raise
     if experiment.lifecycle_stage != "active":
         client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)
@@ -173,21 +212,40 @@ def one_line(error: BaseException) -> str:
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
-def _check_file(path: Path) -> TrackingStatus | None:
-    if not path.exists():
-        if not os.access(path.parent, os.W_OK):
-            return TrackingStatus(False, f"MLflow's database {path} cannot be made: the folder is not writable")
-        return TrackingStatus(True, f"MLflow's database {path} will be made by the first sweep")
+def _sqlite_file(uri: str) -> Path | None:
+    """Return the file of a SQLite address, its quoted characters read once; None when it names none."""
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.Error as error:
-        return TrackingStatus(False, f"MLflow's database {path} cannot be read: {one_line(error)}")
-    if tables and "experiments" not in tables:
-        return TrackingStatus(False, f"{path} is a database, but not MLflow's")
-    if not tables:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        return None
+    if not url.database or url.database.startswith((":memory:", "file:")) or url.query or url.host:
+        return None
+    return sqlite_path(url)
+
+
+def _sqlite_uri(path: Path, scheme: str) -> str:
+    return URL.create(scheme, database=str(path)).render_as_string()
+
+
+def _check_file(path: Path) -> TrackingStatus | None:
+    try:
+        state = refuse_unusable(path)
+    except UnusableDatabase as error:
+        return TrackingStatus(False, str(error))
+    if not os.access(path.parent, os.W_OK):
+        # SQLite writes its journal beside the file.
+        return TrackingStatus(False, f"MLflow's database {path} cannot be written: its folder is not writable")
+    if state == DatabaseState.MISSING:
+        return TrackingStatus(True, f"MLflow's database {path} will be made by the first sweep")
+    if not os.access(path, os.W_OK):
+        return TrackingStatus(False, f"MLflow's database {path} is not writable")
+    if state == DatabaseState.EMPTY:
         return TrackingStatus(True, f"MLflow's database {path} is empty; the first sweep fills it")
-    return None if os.access(path, os.W_OK) else TrackingStatus(False, f"MLflow's database {path} is not writable")
+    if state == DatabaseState.OLDER:
+        return TrackingStatus(
+            True, f"MLflow's database {path} is an older MLflow's; the next sweep brings it up to date"
+        )
+    return None
 
 
 def server_fault(uri: str) -> str | None:

@@ -10,6 +10,7 @@ from restoration_core.errors import InputError, unknown
 from sweeps.store.models import OutboxKind
 from sweeps.store.writer import Writer, open_writer
 from sweeps.tracking.client import one_line, open_client, parse_mlflow_uri, quiet_mlflow
+from sweeps.tracking.database import UnusableDatabase
 from sweeps.tracking.delivery import Deliverer, trial_key
 from sweeps.tracking.source import Source, SweepPayload, TrialPayload
 
@@ -50,8 +51,8 @@ def sync(store_url: str, mlflow_uri: str, name: str | None = None) -> SyncReport
         name: one sweep; None means all.
 
     Raises:
-        InputError: a bad address, no store, or no sweep of that name. An MLflow that does not answer is no error:
-            it is in the report.
+        InputError: a bad address, no store, no sweep of that name, or a file that MLflow cannot work with.
+            An MLflow that does not answer is no error: it is in the report.
     """
     address = parse_mlflow_uri(mlflow_uri, store_url)
     report = SyncReport()
@@ -63,6 +64,8 @@ def sync(store_url: str, mlflow_uri: str, name: str | None = None) -> SyncReport
         with open_writer(store_url) as writer, quiet_mlflow():
             try:
                 deliverer = Deliverer(open_client(address), address)
+            except UnusableDatabase:
+                raise
             except Exception as error:
                 report.error = one_line(error)
                 report.failed = sum(1 + len(source.finished_trials(sweep_id)) for sweep_id in wanted)
