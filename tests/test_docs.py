@@ -69,3 +69,45 @@ def test_make_targets_named_in_the_readme_exist() -> None:
     for target in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, flags=re.MULTILINE):
         name = target[0] or target[1]
         assert re.search(rf"^{name}:", makefile, flags=re.MULTILINE), f"make {name}"
+
+
+PATH_IN_CODE = re.compile(r"`([\w./-]*/[\w./-]*|[\w-]+\.(?:py|md|yaml|toml))`")
+PACKAGES = (ROOT / "restoration_core", ROOT / "sweeps", ROOT / "dashboard")
+ROOMS = (ROOT, ROOT / "docs", *PACKAGES)
+TO_BE_MADE = "my_prior"
+"""What the reader is told to make."""
+
+
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "GLOSSARY.md", "../CONTRIBUTING.md"])
+def test_files_and_folders_named_in_documents_exist(document: str) -> None:
+    text = (ROOT / "docs" / document).read_text()
+    named = [path for path in PATH_IN_CODE.findall(text) if TO_BE_MADE not in path]
+    assert named
+    files = {path.name for package in PACKAGES for path in package.rglob("*.py")}
+    missing = [path for path in named if path not in files and not any((room / path).exists() for room in ROOMS)]
+    assert not missing, f"{document} names {missing}, which are not there"
+
+
+def test_scripts_and_tests_named_among_the_benchmarks_exist() -> None:
+    text = (ROOT / "docs" / "BENCHMARKS.md").read_text()
+    named = re.findall(r"((?:benchmarks|tests)/[\w./]+\w)", text)
+    assert len(named) > 10
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def glossary() -> list[tuple[str, Path]]:
+    lines = [line for line in (ROOT / "docs" / "GLOSSARY.md").read_text().splitlines() if line.startswith("- ")]
+    found = [re.fullmatch(r"- \*\*([\w -]+)\*\*: .+\. `([\w./-]+)`", line) for line in lines]
+    assert all(found), [line for line, match in zip(lines, found, strict=True) if match is None]
+    return [(match[1], ROOT / match[2]) for match in found if match is not None]
+
+
+def test_the_glossary_is_alphabetical_and_its_files_speak_of_their_terms() -> None:
+    terms = glossary()
+    assert [term for term, _ in terms] == sorted({term for term, _ in terms})
+    silent = [
+        f"{term} in {path.relative_to(ROOT)}"
+        for term, path in terms
+        if not re.search("[ _-]?".join(re.split("[ -]", term)), path.read_text(), flags=re.IGNORECASE)
+    ]
+    assert not silent

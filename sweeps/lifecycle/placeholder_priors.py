@@ -18,7 +18,7 @@ from sweeps.priors.recipes import recipe_of
 from sweeps.priors.reference import PriorReference
 
 
-class StandIns:
+class PlaceholderPriors:
     """Looks priors up for a plan; nothing is trained.
 
     Args:

@@ -18,7 +18,7 @@ from restoration_core.reconstruction import BatchSolver, Problem, keep_freed_mem
 from sweeps.execution.devices import device_here, gpus_here
 from sweeps.execution.sizing import Sizing, planned_trials, size_packs, usable_cores
 from sweeps.lifecycle import verdict
-from sweeps.lifecycle.placeholder_priors import StandIns
+from sweeps.lifecycle.placeholder_priors import PlaceholderPriors
 from sweeps.priors.reference import PriorReference
 from sweeps.priors.required import priors_needed
 from sweeps.priors.units import subjects
@@ -101,7 +101,7 @@ def plan(spec: SweepSpec, measured: bool = True) -> Plan:
     gpus = gpus_here() if device == "cuda" else 0
     sizing = size_packs(spec, usable_cores(), gpus)
     classifier = _open_network(spec)
-    stand_ins, needed = StandIns(classifier), priors_needed(spec, classifier)
+    stand_ins, needed = PlaceholderPriors(classifier), priors_needed(spec, classifier)
     prior_bytes = sum(4 * stand_ins.floats(reference) for reference in needed)
     found = (
         _measure(spec, sizing, device, classifier)
@@ -136,7 +136,12 @@ def plan(spec: SweepSpec, measured: bool = True) -> Plan:
 
 
 def _notes(
-    spec: SweepSpec, seconds: float, measured: bool, gpus: int, needed: list[PriorReference], stand_ins: StandIns
+    spec: SweepSpec,
+    seconds: float,
+    measured: bool,
+    gpus: int,
+    needed: list[PriorReference],
+    stand_ins: PlaceholderPriors,
 ) -> list[str]:
     notes = [
         "time is without start-up (Ray takes some 10 s) and without other load on this machine",
@@ -236,7 +241,7 @@ def _pack_of_problems(spec: SweepSpec, width: int, classifier: Classifier) -> li
     space = SearchSpace.from_spec(spec)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.method.seed))
-    lookup = StandIns(classifier)
+    lookup = PlaceholderPriors(classifier)
     problems: list[Problem] = []
     for number in range(width):
         parameters = space.suggest(study.ask())

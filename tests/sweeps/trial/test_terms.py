@@ -19,7 +19,7 @@ from restoration_core.priors.denoiser.recipe import default_denoiser_recipe
 from restoration_core.priors.patch_experts.patch_experts import PatchExperts
 from restoration_core.reconstruction import FeatureMatch, Problem, Result, Schedule, Term, solve
 from restoration_core.seeds import derive_seed
-from sweeps.lifecycle.placeholder_priors import StandIns
+from sweeps.lifecycle.placeholder_priors import PlaceholderPriors
 from sweeps.priors.recipes import recipe_of
 from sweeps.priors.reference import PriorReference
 from sweeps.spec.load import parse_spec
@@ -132,7 +132,7 @@ def test_a_noise_schedule_is_one_term_a_level_each_in_its_stage(spec: SweepSpec,
 
 
 def test_two_priors_at_one_place_and_rows_share_their_objects(spec: SweepSpec, classifier: Classifier) -> None:
-    shelf = StandIns(classifier)
+    shelf = PlaceholderPriors(classifier)
     parameters = {
         "priors.image.weight": 0.1,
         "priors.image@d.expert": "denoiser",
