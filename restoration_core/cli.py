@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import click
 
-from restoration_core.errors import InputError, InputErrors, unknown
+from restoration_core.errors import Failure, InputError, InputErrors, unknown
 
 ENTRY_POINT_GROUP = "restoration.commands"
 
@@ -54,6 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except Failure as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         click.echo(f"error: {message}", err=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 
-from restoration_core.errors import InputError
+from restoration_core.errors import Failure, InputError
 from sweeps.store.models import Sweep, utcnow
 
 
@@ -26,7 +26,7 @@ class LeaseHeld(InputError):
         )
 
 
-class StaleLease(RuntimeError):
+class StaleLease(Failure):
     """The sweep changed hands: this coordinator may no longer write it."""
 
     def __init__(self, sweep_id: int, lease: int, current: int) -> None:

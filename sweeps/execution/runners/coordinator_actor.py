@@ -12,6 +12,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from restoration_core.errors import Portable
 from sweeps.execution.coordinator import Coordinator
 from sweeps.execution.protocol import Acknowledgement, Assignment, Exchange, Report, TrialRecord
 
@@ -21,12 +22,14 @@ class CoordinatorActor:
 
     Constructor arguments are kept in Ray's metadata, which every node can read. So the store's address, which may hold
     a password, is not among them: the actor reads it from a file of the driver's, on whose node it is pinned.
+
+    The store is opened by the first call, not by the constructor: Ray hands an error of a call on as it is, of one in a
+    constructor only the text of the traceback.
     """
 
     def __init__(self, address_file: str, sweep: str, holder: str) -> None:
-        restarted = ray.get_runtime_context().was_current_actor_reconstructed
-        url = Path(address_file).read_text(encoding="utf-8")
-        self._coordinator = Coordinator(url, sweep, holder=holder, adopt=restarted)
+        self._address_file, self._sweep, self._holder = address_file, sweep, holder
+        self._opened: Coordinator | None = None
 
     def ask(self, k: int, worker: str) -> list[Assignment]:
         return self._coordinator.ask(k, worker)
@@ -47,48 +50,81 @@ class CoordinatorActor:
         return self._coordinator.progress()
 
     def close(self) -> None:
-        self._coordinator.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def pid(self) -> int:
         return os.getpid()
 
+    @property
+    def _coordinator(self) -> Coordinator:
+        if self._opened is None:
+            restarted = ray.get_runtime_context().was_current_actor_reconstructed
+            url = Path(self._address_file).read_text(encoding="utf-8")
+            self._opened = Coordinator(url, self._sweep, holder=self._holder, adopt=restarted)
+        return self._opened
+
 
 class RemoteCoordinator:
-    """Calls the actor as if it were here; a call that finds the actor restarting is made again by Ray."""
+    """Calls the actor as if it were here; a call that finds the actor restarting is made again by Ray.
+
+    Raises:
+        InputError, Failure: what the coordinator raised, without Ray's wrapping.
+    """
 
     def __init__(self, handle: Any) -> None:
         self.handle = handle
 
     def ask(self, k: int, worker: str) -> list[Assignment]:
-        answer: list[Assignment] = ray.get(self.handle.ask.remote(k, worker))
+        answer: list[Assignment] = _answer(self.handle.ask.remote(k, worker))
         return answer
 
     def report(self, reports: Sequence[Report]) -> list[int]:
-        answer: list[int] = ray.get(self.handle.report.remote(reports))
+        answer: list[int] = _answer(self.handle.report.remote(reports))
         return answer
 
     def finish(self, records: Sequence[TrialRecord]) -> list[Acknowledgement]:
-        answer: list[Acknowledgement] = ray.get(self.handle.finish.remote(records))
+        answer: list[Acknowledgement] = _answer(self.handle.finish.remote(records))
         return answer
 
     def exchange(self, records: Sequence[TrialRecord], k: int, worker: str) -> Exchange:
-        answer: Exchange = ray.get(self.handle.exchange.remote(records, k, worker))
+        answer: Exchange = _answer(self.handle.exchange.remote(records, k, worker))
         return answer
 
     def lost(self, worker: str | None = None) -> int:
-        answer: int = ray.get(self.handle.lost.remote(worker))
+        answer: int = _answer(self.handle.lost.remote(worker))
         return answer
 
     def progress(self) -> dict[str, Any]:
-        answer: dict[str, Any] = ray.get(self.handle.progress.remote())
+        answer: dict[str, Any] = _answer(self.handle.progress.remote())
         return answer
 
     def close(self) -> None:
-        ray.get(self.handle.close.remote())
+        _answer(self.handle.close.remote())
 
     def pid(self) -> int:
-        answer: int = ray.get(self.handle.pid.remote())
+        answer: int = _answer(self.handle.pid.remote())
         return answer
+
+
+def as_ours(error: BaseException) -> Portable | None:
+    """Return the error of ours that Ray, or Tune around it, handed on in a wrapping of its own; None without one."""
+    link: BaseException | None = error
+    while link is not None:
+        inner = link.cause if isinstance(link, ray.exceptions.RayTaskError) else link
+        if isinstance(inner, Portable):
+            return inner
+        link = link.__cause__ or link.__context__
+    return None
+
+
+def _answer(reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        if (ours := as_ours(error)) is not None:
+            raise ours from None
+        raise
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from sweeps.execution.devices import check_gpus
 from sweeps.execution.pack import PackSummary, run_pack
 from sweeps.execution.pack_searcher import PackSearcher
 from sweeps.execution.runners.base import Job, Progress, RunReport
-from sweeps.execution.runners.coordinator_actor import RemoteCoordinator, coordinator_actor
+from sweeps.execution.runners.coordinator_actor import RemoteCoordinator, as_ours, coordinator_actor
 from sweeps.execution.sizing import size_packs, usable_cores
 from sweeps.execution.worker_context import PackContext
 
@@ -123,7 +123,7 @@ def run(job: Job, progress: Progress) -> RunReport:
                 tune.with_parameters(PackTrainable, context=job.context, coordinator=coordinator.handle),
                 {"cpu": spec.resources.threads, **({"gpu": share} if share > 0 else {})},
             )
-            Tuner(
+            tuner = Tuner(
                 trainable,
                 tune_config=TuneConfig(
                     search_alg=searcher,
@@ -139,7 +139,13 @@ def run(job: Job, progress: Progress) -> RunReport:
                     callbacks=[watcher],
                     checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
                 ),
-            ).fit()
+            )
+            try:
+                tuner.fit()
+            except Exception as error:
+                if (ours := as_ours(error)) is not None:
+                    raise ours from None
+                raise
             last = coordinator.progress()
             progress(last)
             if last["left"] or last["running"]:

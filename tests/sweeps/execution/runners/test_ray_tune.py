@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from ray.tune.search import Searcher
 from sweeps.execution.pack_searcher import PackSearcher
 from sweeps.execution.protocol import Assignment
 from sweeps.lifecycle.launch import start
+from sweeps.store.leases import StaleLease
 from sweeps.store.reader import open_reader
+from sweeps.store.writer import open_writer
 from tests.contracts.runner_contract import RunnerContract
 from tests.sweeps.execution.runners.test_inprocess import all_that_was_found
 from tests.sweeps.sweeps_in_store import make_spec, store
@@ -84,6 +87,30 @@ def test_a_killed_actor_costs_attempts_but_no_trial(tmp_path: Path, victim: str)
     if victim == "Trainable":
         assert outcome.run.lost_packs == 1
         assert max(row["attempt"] for row in rows) == 2
+
+
+@pytest.mark.slow
+def test_an_error_of_the_coordinator_arrives_as_the_one_line_it_is(tmp_path: Path) -> None:
+    url = store(tmp_path)
+    taken: list[int] = []
+
+    def take_over(state: Any) -> None:
+        if state["running"] and not taken:
+            with open_writer(url) as writer:
+                sweep_id = writer.find_sweep("test")
+                writer.release_lease(sweep_id, held_token(tmp_path))
+                taken.append(writer.acquire_lease(sweep_id, "somebody else", 100.0))
+
+    spec = make_spec(budget={"iterations": 100}, method={"sampler": "random", "trials": 12}, resources={"actors": 1})
+    with pytest.raises(StaleLease, match="was taken over") as caught:
+        start(spec, runner="ray", store_url=url, mlflow_uri=None, verdict=False, progress=take_over)
+    assert type(caught.value) is StaleLease
+    assert "\n" not in str(caught.value)
+
+
+def held_token(folder: Path) -> int:
+    with sqlite3.connect(folder / "store.db") as connection:
+        return int(connection.execute("select fencing_token from sweeps").fetchone()[0])
 
 
 class Trials:
