@@ -70,7 +70,8 @@ def solve_batches(spec: SweepSpec, width: int, count: int) -> float:
     for first in range(0, count, width):
         solver: BatchSolver[Any] = BatchSolver(context.classifier, spec.image_size)
         for number in range(first, min(first + width, count)):
-            for image, problem in context.problems(parameters(number), derive_seed(0, number)).items():
+            raw = context.raw_parameters(parameters(number))
+            for image, problem in context.problems(raw, derive_seed(0, number)).items():
                 solver.add((number, image), problem)
         while solver.keys:
             solver.advance()
@@ -126,7 +127,8 @@ def tune_alone(spec: SweepSpec, actors: int, trials: int, reuse: bool) -> dict[s
 
             spec = self._context.spec
             solver: BatchSolver[str] = BatchSolver(self._context.classifier, spec.image_size, pad_singletons=False)
-            for image, problem in self._context.problems(parameters(self._number), self._number).items():
+            raw = self._context.raw_parameters(parameters(self._number))
+            for image, problem in self._context.problems(raw, self._number).items():
                 solver.add(image, problem)
             while solver.keys:
                 solver.advance()

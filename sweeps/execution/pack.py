@@ -22,7 +22,6 @@ from sweeps.execution.protocol import (
 from sweeps.execution.worker_context import PackContext
 from sweeps.trial.metrics import Measuring, mean_over_images
 from sweeps.trial.pictures import encode
-from sweeps.trial.raw_parameters import raw_parameters
 
 STEPS_BETWEEN_LOOKS = 100
 """Most iterations between two looks whether the pack should stop; fewer where they are slow."""
@@ -72,6 +71,7 @@ class _Live:
     """A trial in the batch."""
 
     assignment: Assignment
+    raw: dict[str, Any]
     problems: dict[str, Problem]
     queue_s: float
     results: dict[str, Result] = field(default_factory=dict)
@@ -203,12 +203,13 @@ class _Pack:
     def _start(self, assignments: Sequence[Assignment], asked_at: float) -> None:
         self._taken += len(assignments)
         for item in assignments:
+            raw: dict[str, Any] = {}
             try:
-                problems = self._context.problems(item.parameters, item.seed)
-                live = _Live(item, problems, max(time.time() - asked_at, 0.0))
+                raw = self._context.raw_parameters(item.parameters)
+                live = _Live(item, raw, self._context.problems(raw, item.seed), max(time.time() - asked_at, 0.0))
                 self._enter(self._solver, live)
             except Exception as error:
-                self._fail(item, _said(error), max(time.time() - asked_at, 0.0))
+                self._fail(item, raw, _said(error), max(time.time() - asked_at, 0.0))
             else:
                 self._live[item.number] = live
 
@@ -245,7 +246,7 @@ class _Pack:
             live.results[image] = result
             if result.status is Status.NON_FINITE:
                 self._leave(self._live.pop(number))
-                self._fail(live.assignment, f"{image}: {result.status.value}", live.queue_s)
+                self._fail(live.assignment, live.raw, f"{image}: {result.status.value}", live.queue_s)
             elif len(live.results) == len(live.problems):
                 done.append(self._live.pop(number))
         self._hand_in(done)
@@ -264,7 +265,7 @@ class _Pack:
                     own += solver.advance()
             except Exception as error:
                 del self._live[live.assignment.number]
-                self._fail(live.assignment, _said(error), live.queue_s)
+                self._fail(live.assignment, live.raw, _said(error), live.queue_s)
             else:
                 ended += own
         return ended
@@ -280,12 +281,12 @@ class _Pack:
 
     # Records
 
-    def _fail(self, item: Assignment, reason: str, queue_s: float) -> None:
+    def _fail(self, item: Assignment, raw: dict[str, Any], reason: str, queue_s: float) -> None:
         self._records.append(
             TrialRecord(
                 item.number,
                 item.token,
-                raw_parameters=self._raw(item),
+                raw_parameters=raw,
                 failure=reason,
                 queue_s=queue_s,
                 device=self._context.device,
@@ -293,9 +294,6 @@ class _Pack:
                 pack=self._pack,
             )
         )
-
-    def _raw(self, item: Assignment) -> dict[str, Any]:
-        return raw_parameters(self._context.spec, item.parameters, self._context.classifier, self._context.units)
 
     def _hand_in(self, done: Sequence[_Live]) -> None:
         rows = [(live, image) for live in done for image in live.problems]
@@ -314,7 +312,7 @@ class _Pack:
             item.token,
             metrics=mean_over_images(image_metrics),
             image_metrics=image_metrics,
-            raw_parameters=self._raw(item),
+            raw_parameters=live.raw,
             curves=tuple(
                 CurveRecord(image, name, result.curve_steps, values)
                 for image, result in live.results.items()

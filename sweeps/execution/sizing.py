@@ -68,5 +68,5 @@ def planned_trials(spec: SweepSpec) -> int:
     """Return how many trials the sweep has: baselines, and what is searched; a grid may be smaller than asked for."""
     searched = spec.method.trials
     if spec.method.sampler == "grid":
-        searched = min(searched, len(SearchSpace.from_spec(spec).grid()))
+        searched = min(searched, SearchSpace.from_spec(spec).grid().size)
     return len(spec.baselines) + searched

@@ -17,6 +17,7 @@ from sweeps.priors.reference import PriorReference
 from sweeps.priors.units import Units
 from sweeps.spec.models import SweepSpec
 from sweeps.trial.problems import build_problems
+from sweeps.trial.raw_parameters import raw_parameters
 
 
 @dataclass
@@ -76,19 +77,29 @@ class PackContext:
             self._features.update({layer: maps[: len(x)] for layer, maps in found.items()})
         return {layer: self._features[layer] for layer in layers}
 
-    def problems(self, parameters: Mapping[str, Any], seed: int) -> dict[str, Problem]:
-        """Return a trial's problems by picture.
+    def raw_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all that decides a trial's problems but its seed; see :mod:`sweeps.trial.raw_parameters`.
 
         Raises:
             InputError: the parameters ask for something that there is not.
+        """
+        return raw_parameters(self.spec, parameters, self.classifier, self.units)
+
+    def problems(self, raw: Mapping[str, Any], seed: int) -> dict[str, Problem]:
+        """Return a trial's problems by picture.
+
+        Args:
+            raw: what :meth:`raw_parameters` gave.
+            seed: of the trial.
+
+        Raises:
+            InputError: the parameters ask for a prior that there is not.
         """
         maps = self.features(self.spec.layers)
         targets = {
             image: {layer: maps[layer][index] for layer in self.spec.layers} for index, image in enumerate(self.images)
         }
-        built = build_problems(
-            self.spec, parameters, self.classifier, list(self.images.items()), seed, self.prior, self.units, targets
-        )
+        built = build_problems(self.spec, raw, self.classifier, list(self.images.items()), seed, self.prior, targets)
         return dict(zip(self.images, built, strict=True))
 
 

@@ -118,7 +118,7 @@ class _Evaluation:
         for index in range(self._spec.starts):
             # The same seed for all arms: a photograph starts from the same noise in each.
             seed = derive_seed(self._spec.seed, "experiment", "test", index)
-            for name, problem in context.problems(self._winner.parameters, seed).items():
+            for name, problem in context.problems(context.raw_parameters(self._winner.parameters), seed).items():
                 found[_Start(name, str(index))] = replace(problem, snapshots=())
         for name, picture in context.images.items():
             noise = found[_Start(name, "0")]

@@ -26,6 +26,7 @@ from sweeps.search.distributions import middle
 from sweeps.search.space import SearchSpace
 from sweeps.spec.models import BUNDLED_NETWORK, CALIBRATED, SweepSpec
 from sweeps.trial.problems import build_problems, compute_targets
+from sweeps.trial.raw_parameters import raw_parameters
 
 MEASURE_S = 1.0
 LEAST_STEPS, MOST_STEPS = 3, 20
@@ -241,13 +242,14 @@ def _pack_of_problems(spec: SweepSpec, width: int, classifier: Classifier) -> li
     space = SearchSpace.from_spec(spec)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.method.seed))
-    lookup = PlaceholderPriors(classifier)
+    lookup, units = PlaceholderPriors(classifier), _ones(spec, classifier)
     problems: list[Problem] = []
     for number in range(width):
         parameters = space.suggest(study.ask())
         # Long enough that no row ends while it is timed.
         lasting = parameters | {"iterations": max(spec.budget.iterations, MOST_STEPS + 3)}
-        problems += build_problems(spec, lasting, classifier, images, number, lookup, _ones(spec, classifier), targets)
+        raw = raw_parameters(spec, lasting, classifier, units)
+        problems += build_problems(spec, raw, classifier, images, number, lookup, targets)
     return problems
 
 

@@ -130,9 +130,10 @@ def score(context: PackContext, entrants: Sequence[Contestant], seed: int) -> di
     try:
         rows = []
         for entrant in entrants:
+            raw = on_device.raw_parameters(entrant.parameters)
             for index in range(SEEDS):
                 # The same seed for all entrants: they start from the same noise.
-                problems = on_device.problems(entrant.parameters, derive_seed(seed, "verdict", index))
+                problems = on_device.problems(raw, derive_seed(seed, "verdict", index))
                 rows += [((entrant.number, index, image), problem) for image, problem in problems.items()]
         results: dict[tuple[int, int, str], Result] = {}
         for start in range(0, len(rows), ROWS_ON_GPU):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from restoration_core.errors import InputError
-from sweeps.spec.parameter import Parameter
+from sweeps.spec.parameter import Parameter, listed_value, values_of
+from sweeps.spec.steps import Steps
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
@@ -29,23 +30,21 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     low_float, high_float = float(parameter.min), float(parameter.max)
     if parameter.step is None:
         return FloatDistribution(low_float, high_float, log="log" in kind)
-    step_exact = Decimal(str(parameter.step))
-    steps = (Decimal(str(high_float)) - Decimal(str(low_float))) // step_exact
-    return FloatDistribution(low_float, float(Decimal(str(low_float)) + steps * step_exact), step=float(parameter.step))
+    highest = Steps.between(low_float, high_float, parameter.step)[-1]
+    return FloatDistribution(low_float, highest, step=float(parameter.step))
 
 
-def grid_values(name: str, parameter: Parameter) -> list[Any]:
+def grid_values(name: str, parameter: Parameter) -> Sequence[Any]:
     """Return a searched parameter's values on the grid; see :meth:`sweeps.search.space.SearchSpace.axes`."""
     item = distribution(parameter)
     if isinstance(item, CategoricalDistribution):
         return list(item.choices)
     assert isinstance(item, IntDistribution | FloatDistribution)
     if parameter.grid is not None:
-        return _spread(item, parameter.grid)
-    if isinstance(item, IntDistribution) and not item.log:
-        return list(range(item.low, item.high + 1, item.step))
-    if isinstance(item, FloatDistribution) and item.step is not None:
-        return [min(item.low + index * item.step, item.high) for index in range(int(count_values(item)))]
+        return _spread(parameter, item, parameter.grid)
+    stepped = not item.log and item.step is not None
+    if stepped and (values := values_of(parameter)) is not None:
+        return values
     raise InputError(
         f"{name}: the grid sampler cannot walk {parameter.distribution}; "
         "valid: values: [...], a step, or grid: n points"
@@ -66,7 +65,7 @@ def middle(parameter: Parameter) -> Any:
     centre = math.sqrt(item.low * item.high) if item.log else (item.low + item.high) / 2
     if item.step is not None and not item.log:
         centre = item.low + round((centre - item.low) / item.step) * item.step
-    return round(centre) if isinstance(item, IntDistribution) else float(centre)
+    return round(centre) if isinstance(item, IntDistribution) else listed_value(parameter, float(centre))
 
 
 def count_values(item: BaseDistribution) -> float:
@@ -81,7 +80,7 @@ def count_values(item: BaseDistribution) -> float:
     return round((item.high - item.low) / item.step) + 1
 
 
-def _spread(item: IntDistribution | FloatDistribution, points: int) -> list[Any]:
+def _spread(parameter: Parameter, item: IntDistribution | FloatDistribution, points: int) -> list[Any]:
     """Return ``points`` values from low to high, evenly spaced in the scale of the distribution."""
     fractions = [0.5] if points == 1 else [index / (points - 1) for index in range(points)]
     if item.log:
@@ -93,4 +92,4 @@ def _spread(item: IntDistribution | FloatDistribution, points: int) -> list[Any]
     clipped = [min(max(value, item.low), item.high) for value in values]
     if isinstance(item, IntDistribution):
         return sorted({round(value) for value in clipped})
-    return list(dict.fromkeys(float(value) for value in clipped))
+    return list(dict.fromkeys(listed_value(parameter, float(value)) for value in clipped))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,14 +17,12 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from restoration_core.errors import InputError
 from sweeps.search.baselines import Baseline, baseline_parameters
 from sweeps.search.distributions import count_values, distribution, grid_values
+from sweeps.search.grid import Grid
 from sweeps.spec.models import SweepSpec
-from sweeps.spec.parameter import Parameter
-from sweeps.spec.parameter_names import ENABLED, group_of
-
-MAX_GRID = 1_000_000
+from sweeps.spec.parameter import Parameter, listed_value
+from sweeps.spec.parameter_names import ENABLED, is_active
 
 
 class Suggests(Protocol):
@@ -75,9 +72,16 @@ class SearchSpace:
         """Ask an Optuna trial for the active parameters and return them together with the active fixed ones."""
         chosen: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
-            if _active(name, chosen):
+            if is_active(name, chosen):
                 chosen[name] = parameter.value if parameter.fixed else _ask(trial, name, self.distributions[name])
         return chosen
+
+    def as_listed(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters with every stepped value as the spec lists it; see :func:`listed_value`."""
+        return {
+            name: listed_value(self.parameters[name], value) if name in self.parameters else value
+            for name, value in parameters.items()
+        }
 
     def searched(self, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the part of a trial's parameters that a sampler could have suggested, None if it could not have.
@@ -85,7 +89,7 @@ class SearchSpace:
         A trial outside of the space (a baseline with a weight of 0 under a log distribution, or with another value of a
         fixed parameter) is no observation for the sampler.
         """
-        active = [name for name in self.parameters if _active(name, parameters)]
+        active = [name for name in self.parameters if is_active(name, parameters)]
         if set(active) != set(parameters):
             return None
         for name in active:
@@ -96,7 +100,7 @@ class SearchSpace:
                 return None
         return {name: parameters[name] for name in active if name in self.distributions}
 
-    def axes(self) -> dict[str, list[Any]]:
+    def axes(self) -> dict[str, Sequence[Any]]:
         """Return the values of each searched parameter on the grid.
 
         Raises:
@@ -104,22 +108,13 @@ class SearchSpace:
         """
         return {name: grid_values(name, self.parameters[name]) for name in self.distributions}
 
-    def grid(self) -> list[dict[str, Any]]:
+    def grid(self) -> Grid:
         """Return every distinct configuration of the grid, fixed parameters included, inactive ones left out.
 
         Raises:
-            InputError: see :meth:`axes`; or there are more than ``MAX_GRID`` combinations.
+            InputError: see :meth:`axes`.
         """
-        axes = self.axes()
-        if math.prod(len(axis) for axis in axes.values()) > MAX_GRID:
-            raise InputError(f"the grid has more than {MAX_GRID} combinations; valid: fewer values")
-        points: dict[str, dict[str, Any]] = {}
-        for values in itertools.product(*axes.values()):
-            everything = dict(zip(axes, values, strict=True))
-            everything |= {name: item.value for name, item in self.parameters.items() if item.fixed}
-            point = {name: everything[name] for name in self.parameters if _active(name, everything)}
-            points.setdefault(json.dumps(point, sort_keys=True), point)
-        return list(points.values())
+        return Grid(self.parameters, self.axes())
 
     def size(self) -> float:
         """Return the number of distinct configurations; infinite with a continuous parameter."""
@@ -127,7 +122,7 @@ class SearchSpace:
         total = 0.0
         for values in itertools.product(*(_choices(self.distributions[name]) for name in switches)):
             state = dict(zip(switches, values, strict=True))
-            rest = (item for name, item in self.distributions.items() if name not in state and _active(name, state))
+            rest = (item for name, item in self.distributions.items() if name not in state and is_active(name, state))
             total += math.prod(count_values(item) for item in rest)
         return total
 
@@ -148,12 +143,6 @@ def _ask(trial: Suggests, name: str, item: BaseDistribution) -> Any:
         return trial.suggest_int(name, item.low, item.high, step=item.step, log=item.log)
     assert isinstance(item, FloatDistribution)
     return trial.suggest_float(name, item.low, item.high, step=item.step, log=item.log)
-
-
-def _active(name: str, chosen: Mapping[str, Any]) -> bool:
-    """Whether a parameter exists in a trial, given the switches chosen so far."""
-    group = group_of(name)
-    return group is None or name == f"{group}.{ENABLED}" or chosen.get(f"{group}.{ENABLED}", True) is not False
 
 
 def _contains(item: BaseDistribution, value: Any) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import distribution_to_json
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
@@ -17,6 +16,8 @@ from optuna.trial import create_trial
 from restoration_core.errors import unknown
 from restoration_core.seeds import derive_seed
 from sweeps.search.baselines import Baseline
+from sweeps.search.grid import Shuffled
+from sweeps.search.listed_sampler import ListedSampler
 from sweeps.search.space import SearchSpace
 from sweeps.spec.models import SAMPLERS
 from sweeps.store.models import TrialState
@@ -92,8 +93,10 @@ class SearchStudy:
             storage=self._storage, directions=list(goals), sampler=RandomSampler(seed=0), study_name="sweep"
         )
         self._study_id = self._storage.get_study_id_from_name("sweep")
-        self._grid = self._shuffled_grid() if sampler == "grid" else []
-        self._grid_unvisited = list(range(len(self._grid)))
+        self._grid = space.grid() if sampler == "grid" else None
+        self._order = Shuffled(self._grid.size if self._grid is not None else 0, derive_seed(seed, "grid"))
+        self._grid_visited: set[int] = set()
+        self._grid_next = 0
         self._next = 0
         for row in sorted(history, key=lambda row: row.number):
             self._restore(row)
@@ -101,7 +104,7 @@ class SearchStudy:
     @property
     def planned(self) -> int:
         """How many trials the sweep has in all: baselines, then what is searched (a grid may end earlier)."""
-        searched = min(self._trials, len(self._grid)) if self._sampler == "grid" else self._trials
+        searched = self._trials if self._grid is None else min(self._trials, self._grid.size)
         return len(self._space.baselines) + searched
 
     @property
@@ -142,18 +145,19 @@ class SearchStudy:
             self._add_outside()
             return self._suggestion(number, dict(baseline.parameters), {}, {}, baseline.name)
         self._study.enqueue_trial(searched)
-        self._study.sampler = self._build_sampler(_seed32(self._seed, "suggestion", number))
+        self._study.sampler = self._sampler_of(number)
         suggestion = self._ask_study(number, {})
         return replace(suggestion, baseline=baseline.name)
 
     def _ask_sampler(self, number: int) -> Suggestion:
         attributes: dict[str, Any] = {}
-        if self._sampler == "grid":
-            index = self._grid_unvisited.pop(0)
+        if self._grid is not None:
+            # In shuffled order, so that a sweep with fewer trials than points still covers every axis.
+            index = self._next_place()
             attributes[GRID_INDEX] = index
-            point = self._grid[index]
+            point = self._grid[self._order[index]]
             self._study.enqueue_trial({name: point[name] for name in point if name in self._space.distributions})
-        self._study.sampler = self._build_sampler(_seed32(self._seed, "suggestion", number))
+        self._study.sampler = self._sampler_of(number)
         return self._ask_study(number, attributes)
 
     def _ask_study(self, number: int, attributes: dict[str, Any]) -> Suggestion:
@@ -186,6 +190,10 @@ class SearchStudy:
         seed = derive_seed(self._seed, "trial", number)
         return Suggestion(number, parameters, distributions, attributes, seed, baseline)
 
+    def _sampler_of(self, number: int) -> BaseSampler:
+        seed = _seed32(self._seed, "suggestion", number)
+        return ListedSampler(self._build_sampler(seed), self._space.parameters)
+
     def _build_sampler(self, seed: int) -> BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -198,11 +206,12 @@ class SearchStudy:
                 return NSGAIISampler(seed=seed, population_size=nsga2_population(self._trials))
             return RandomSampler(seed=seed)
 
-    def _shuffled_grid(self) -> list[Mapping[str, Any]]:
-        # Shuffled, so that a sweep with fewer trials than points still covers every axis.
-        points = self._space.grid()
-        order = np.random.default_rng(derive_seed(self._seed, "grid")).permutation(len(points))
-        return [points[index] for index in order]
+    def _next_place(self) -> int:
+        """Return the first place in the grid's order that no trial has."""
+        while self._grid_next in self._grid_visited:
+            self._grid_next += 1
+        self._grid_visited.add(self._grid_next)
+        return self._grid_next
 
     def _add_outside(self) -> None:
         self._study.add_trial(create_trial(state=optuna.trial.TrialState.FAIL))
@@ -214,18 +223,19 @@ class SearchStudy:
         for key, value in attributes.pop(STUDY_ATTRIBUTES, {}).items():
             self._storage.set_study_system_attr(self._study_id, key, value)
         if GRID_INDEX in attributes:
-            self._grid_unvisited.remove(attributes.pop(GRID_INDEX))
+            self._grid_visited.add(attributes.pop(GRID_INDEX))
         if not row.distributions:
             self._add_outside()
             return
         distributions = SearchSpace.decode(row.distributions)
+        parameters = self._space.as_listed(row.parameters)
         state = _STATES[TrialState(row.state)]
         values = row.objectives if state == optuna.trial.TrialState.COMPLETE else None
         self._study.add_trial(
             create_trial(
                 state=state,
                 values=values,
-                params={name: row.parameters[name] for name in distributions},
+                params={name: parameters[name] for name in distributions},
                 distributions=distributions,
                 system_attrs=attributes,
             )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from restoration_core.errors import unknown
 from sweeps.spec.parameter_names import known_parameter
 from sweeps.spec.schedules import structure_faults
+from sweeps.spec.steps import Steps
 
 Scalar = bool | int | float | str
 
 DISTRIBUTIONS = ("uniform", "log_uniform", "q_uniform", "int_uniform", "int_log_uniform", "categorical")
+
+MOST_POINTS = 100_000
+"""Of one distribution on the grid."""
 
 
 class Parameter(BaseModel):
@@ -71,8 +75,8 @@ class Parameter(BaseModel):
         whole = self.distribution.startswith("int_")
         if whole and any(isinstance(number, float) for number in (self.min, self.max, self.step)):
             raise ValueError(f"{self.distribution} needs whole numbers for min, max and step")
-        if self.grid is not None and self.grid < 1:
-            raise ValueError(f"grid must be >= 1, but got {self.grid}")
+        if self.grid is not None and not 1 <= self.grid <= MOST_POINTS:
+            raise ValueError(f"1 <= grid <= {MOST_POINTS} must hold, but got {self.grid}")
 
     @property
     def fixed(self) -> bool:
@@ -86,20 +90,29 @@ class Parameter(BaseModel):
         return [self.value] if self.fixed else [self.min, self.max]
 
 
-def values_of(parameter: Parameter) -> list[Scalar] | None:
+def values_of(parameter: Parameter) -> Sequence[Scalar] | None:
     """Return every value that a parameter can have, one for a fixed one; None when there is no end of them."""
     if parameter.values is not None:
-        return list(parameter.values)
+        return parameter.values
     if parameter.fixed:
         return [parameter.value]  # type: ignore[list-item]  # of a structure nobody asks
     assert parameter.min is not None
     assert parameter.max is not None
     if str(parameter.distribution).startswith("int_"):
-        return list(range(int(parameter.min), int(parameter.max) + 1, int(parameter.step or 1)))
-    if parameter.step is None:
-        return None
-    low, step = Decimal(str(parameter.min)), Decimal(str(parameter.step))
-    return [float(low + index * step) for index in range(int((Decimal(str(parameter.max)) - low) // step) + 1)]
+        return range(int(parameter.min), int(parameter.max) + 1, int(parameter.step or 1))
+    return None if parameter.step is None else Steps.between(parameter.min, parameter.max, parameter.step)
+
+
+def listed_value(parameter: Parameter, value: Any) -> Any:
+    """Return the one of :func:`values_of` that ``value`` stands for; ``value`` itself where it is none of them.
+
+    A sampler computes 1.7000000000000002 for the step at 1.7, and a store may hold it.
+    """
+    values = values_of(parameter)
+    if isinstance(values, Steps) and isinstance(value, int | float) and not isinstance(value, bool):
+        meant = values.meant_by(value)
+        return value if meant is None else meant
+    return value
 
 
 def parameter_faults(name: str, parameter: Parameter) -> Iterator[str]:

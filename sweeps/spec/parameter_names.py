@@ -149,6 +149,12 @@ def is_trained_group(group: str) -> bool:
     return bool(where if at else label) and (not at or bool(_LABEL.match(label)))
 
 
+def is_active(name: str, chosen: Mapping[str, object]) -> bool:
+    """Return whether a parameter exists in a trial: its group is not switched off by the switches ``chosen`` so far."""
+    group = group_of(name)
+    return group is None or name == f"{group}.{ENABLED}" or chosen.get(f"{group}.{ENABLED}", True) is not False
+
+
 def layer_of(group: str) -> str | None:
     """Return the layer whose map a trained prior acts on, None for the image (and for a hand-crafted prior)."""
     if group in HAND_CRAFTED:

@@ -1,4 +1,4 @@
-"""From a trial's flat parameters to reconstruction problems: one per picture."""
+"""From a trial's raw parameters to reconstruction problems: one per picture."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from restoration_core.networks import Classifier
 from restoration_core.objectives import feature_targets
 from restoration_core.reconstruction import FeatureMatch, Problem, Schedule
 from restoration_core.seeds import derive_seed
-from sweeps.priors.units import Units
 from sweeps.spec.models import SweepSpec
-from sweeps.trial.raw_parameters import raw_parameters
 from sweeps.trial.terms import PriorLookup, build_terms
 
 Targets = Mapping[str, Mapping[str, Tensor]]
@@ -28,30 +26,27 @@ def compute_targets(spec: SweepSpec, classifier: Classifier, images: Sequence[tu
 
 def build_problems(
     spec: SweepSpec,
-    parameters: Mapping[str, Any],
+    raw: Mapping[str, Any],
     classifier: Classifier,
     images: Sequence[tuple[str, Tensor]],
     seed: int,
     prior_lookup: PriorLookup,
-    units: Units,
     targets: Targets | None = None,
 ) -> list[Problem]:
     """Return one problem per picture.
 
     Args:
         spec: of the sweep.
-        parameters: of the trial, flat, as the search space or a baseline gives them.
+        raw: of the trial, what :func:`sweeps.trial.raw_parameters.raw_parameters` gave.
         classifier: the network.
         images: names and originals ``(3, H, W)``, RGB in [0, 1].
         seed: of the trial; each picture's problem has a seed derived from it and the picture's name.
         prior_lookup: reference -> trained prior.
-        units: raw weights of calibrated weights of 1, for a sweep in calibrated units.
         targets: what :func:`compute_targets` gave; computed here when None.
 
     Raises:
         InputError: a prior that cannot be had, or a preset that does not exist.
     """
-    raw = raw_parameters(spec, parameters, classifier, units)
     known = compute_targets(spec, classifier, images) if targets is None else targets
     terms = build_terms(raw, classifier, prior_lookup)
     iterations = int(raw["iterations"])

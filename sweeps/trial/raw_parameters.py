@@ -12,6 +12,7 @@ from restoration_core.priors.patch_experts import PatchExperts, thesis_recipe
 from sweeps.priors.parameters import idle_children, prior_defaults
 from sweeps.priors.units import Units, raw_weights
 from sweeps.spec.models import CALIBRATED, SweepSpec
+from sweeps.spec.parameter import listed_value
 from sweeps.spec.parameter_names import (
     ENABLED,
     PRESET,
@@ -55,7 +56,12 @@ def raw_parameters(
         InputError: a preset that does not exist, or a prior without a unit.
     """
     settings: dict[str, Any] = {"iterations": spec.budget.iterations, **OPTIMISER_DEFAULTS}
-    given = {key: value for key, value in parameters.items() if key not in (PRESET, UNITS)}
+    # A store may hold a step as an older version computed it; units are known by the values that the spec lists.
+    given = {
+        key: listed_value(spec.parameters[key], value) if key in spec.parameters else value
+        for key, value in parameters.items()
+        if key not in (PRESET, UNITS)
+    }
     if PRESET in parameters:
         deepest = max(spec.layers, key=classifier.depth)
         iterations = int(given.get("iterations", spec.budget.iterations))

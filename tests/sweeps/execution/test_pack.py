@@ -16,6 +16,7 @@ from sweeps.trial.pictures import load
 from tests.sweeps.sweeps_in_store import make_spec
 
 GOOD = {"total_variation.weight": 0.01, "learning_rate": 0.05}
+STEPPED = {"distribution": "q_uniform", "min": 1.0, "max": 3.0, "step": 0.1}
 
 
 class Queue:
@@ -140,3 +141,35 @@ def test_a_pack_reports_how_far_its_trials_are_though_none_has_ended(monkeypatch
     assert all(0 < share < 1 for share in shares[0] + shares[1])
     assert shares[1] == sorted(shares[1])
     assert max(shares[1]) > 0.5
+
+
+def test_a_trial_without_a_calibrated_unit_fails_with_that_reason_and_the_others_go_on() -> None:
+    """What failed the trial is not computed again to record it: that would end the pack."""
+    found = context(
+        units="calibrated", parameters={"total_variation.weight": {"value": 1.0}, "total_variation.beta": STEPPED}
+    )
+    found.units = {"total_variation beta 1.7": 2.0}
+    queue = Queue([GOOD | {"total_variation.beta": beta} for beta in (1.6, 1.7, 1.7000000000000002)])
+    run_pack(queue, found, width=3, quota=3, pack="p")
+    assert queue.records[0].failure == (
+        "InputError: no calibrated unit of total_variation beta 1.6; there are: total_variation beta 1.7"
+    )
+    assert queue.records[0].raw_parameters == {}
+    for number in (1, 2):  # as the spec lists it, and as an older version of the sampler computed it
+        assert queue.records[number].failure is None
+        assert queue.records[number].raw_parameters["total_variation.raw_weight"] == pytest.approx(0.02)
+
+
+def test_raw_parameters_are_computed_once_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+    original = PackContext.raw_parameters
+
+    def counted(self: PackContext, parameters: Any) -> dict[str, Any]:
+        computed.append(1)
+        return original(self, parameters)
+
+    monkeypatch.setattr(PackContext, "raw_parameters", counted)
+    queue = Queue([GOOD, GOOD])
+    run_pack(queue, context(), width=2, quota=2, pack="p")
+    assert len(computed) == len(queue.records) == 2
+    assert queue.records[0].raw_parameters["total_variation.weight"] == 0.01

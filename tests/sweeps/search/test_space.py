@@ -14,7 +14,7 @@ from restoration_core.errors import InputError
 from sweeps.search.distributions import distribution, grid_values, middle
 from sweeps.search.space import SearchSpace
 from sweeps.spec.load import parse_spec
-from sweeps.spec.parameter import Parameter
+from sweeps.spec.parameter import Parameter, listed_value, values_of
 
 HEAD = "images: [a.png]\nmatch: conv3/relu\n"
 
@@ -97,22 +97,25 @@ def test_the_grid_holds_every_distinct_configuration_once() -> None:
         {"total_variation.enabled": True, "total_variation.weight": pytest.approx(w), "jitter": j, "bound": 160}
         for w, j in itertools.product((0.01, 0.1, 1.0), (1, 2, 3))
     ]
-    points = found.grid()
-    assert len(points) == 12
+    points = list(found.grid())
+    assert len(points) == found.grid().size == 12
     assert all(point in points for point in off + on)
     assert all(found.searched(point) is not None for point in points)
 
 
-def test_a_grid_needs_points_and_a_bound() -> None:
+def test_a_grid_needs_points() -> None:
     with pytest.raises(InputError, match=r"learning_rate: the grid sampler cannot walk uniform; valid: .*grid: n"):
         space("learning_rate: {distribution: uniform, min: 0.1, max: 1}").grid()
-    with pytest.raises(InputError, match="more than 1000000 combinations"):
-        space(
-            "\n".join(
-                f"{name}: {{distribution: uniform, min: 1, max: 2, grid: 200}}"
-                for name in ("learning_rate", "bound", "initial_std")
-            )
-        ).grid()
+
+
+def test_stepped_values_are_the_ones_that_a_person_would_write() -> None:
+    parameter = Parameter(distribution="q_uniform", min=1.0, max=3.0, step=0.1)
+    written = [round(1.0 + 0.1 * index, 1) for index in range(21)]
+    assert list(values_of(parameter) or ()) == list(grid_values("x", parameter)) == written
+    assert list(grid_values("x", Parameter(distribution="q_uniform", min=1, max=3, step=0.1, grid=21))) == written
+    assert middle(Parameter(distribution="q_uniform", min=1.0, max=2.4, step=0.1)) == 1.7
+    assert listed_value(parameter, 1.0 + 7 * 0.1) == 1.7 != 1.0 + 7 * 0.1
+    assert listed_value(parameter, 1.75) == 1.75  # a baseline may lie between the steps
 
 
 def test_size_counts_configurations_not_products() -> None:

@@ -12,6 +12,7 @@ import pytest
 from sweeps.search.space import Baseline, SearchSpace
 from sweeps.search.study import SearchStudy, Suggestion
 from sweeps.spec.models import SweepSpec
+from sweeps.spec.parameter import values_of
 from sweeps.store.models import TrialState
 from sweeps.store.records import StoredTrial
 
@@ -55,7 +56,7 @@ def make(sampler: str, goals: tuple[str, ...] = ("minimize",), **more: Any) -> S
     return SearchStudy(chosen, sampler=sampler, goals=goals, **arguments)
 
 
-def values_of(item: Suggestion, goals: tuple[str, ...]) -> list[float]:
+def results_of(item: Suggestion, goals: tuple[str, ...]) -> list[float]:
     return [objective(item.parameters), item.parameters["total_variation.weight"]][: len(goals)]
 
 
@@ -76,7 +77,7 @@ def test_a_rebuilt_study_continues_as_the_lost_one_would_have(sampler: str, goal
         if len(flying) > 4:
             done = flying.pop((step * 3) % 4)  # trials finish in another order than they were asked in
             failed = done.number % 7 == 6
-            result = None if failed else values_of(done, goals)
+            result = None if failed else results_of(done, goals)
             study.tell(done.number, result)
             rows[done.number] = stored(done, result, TrialState.FAILED if failed else TrialState.COMPLETE)
     rebuilt = make(sampler, goals, history=rows.values())
@@ -90,7 +91,7 @@ def test_the_same_seed_gives_the_same_suggestions_and_another_seed_others(sample
         seen = []
         while (item := study.ask()) is not None:
             seen.append(item.parameters)
-            study.tell(item.number, values_of(item, goals))
+            study.tell(item.number, results_of(item, goals))
         return seen
 
     first, again, other = run(1), run(1), run(2)
@@ -174,3 +175,53 @@ def test_a_missing_number_in_the_history_is_noticed() -> None:
     rows = [stored(item, [1.0], TrialState.COMPLETE) for item in items if item is not None and item.number != 1]
     with pytest.raises(AssertionError, match="trial 1 is missing from the store"):
         make("random", baselines=[], history=rows)
+
+
+STEPPED = {"distribution": "q_uniform", "min": 1.0, "max": 3.0, "step": 0.1}
+MIXED: dict[str, Any] = {
+    "total_variation.beta": STEPPED,
+    "total_variation.weight": WEIGHT,
+    "jitter": {"distribution": "int_log_uniform", "min": 1, "max": 9, "grid": 9},
+    "alpha_norm.alpha": STEPPED,
+    "learning_rate": {"values": [0.1, 0.2]},
+}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2", "grid"])
+def test_a_sampler_gives_listed_values_only_and_the_study_is_told_the_same(sampler: str) -> None:
+    parameters = MIXED | ({"total_variation.weight": {"values": [0.1, 1.0]}} if sampler == "grid" else {})
+    chosen = space(parameters)
+    study = make(sampler, space=chosen, baselines=[], trials=60)
+    listed = {name: list(values or ()) for name in chosen.names if (values := values_of(chosen.parameters[name]))}
+    assert {"total_variation.beta", "alpha_norm.alpha", "jitter", "learning_rate"} <= set(listed)
+    seen: dict[str, set[Any]] = {name: set() for name in listed}
+    rows = []
+    while (item := study.ask()) is not None:
+        for name, values in listed.items():
+            assert item.parameters[name] in values
+            seen[name].add(item.parameters[name])
+        result = [abs(item.parameters["total_variation.beta"] - 1.7)]
+        study.tell(item.number, result)
+        rows.append(stored(item, result, TrialState.COMPLETE))
+    assert len(seen["alpha_norm.alpha"]) > 5
+    more = [make(sampler, space=chosen, baselines=[], trials=63, history=rows[:55]) for _ in range(2)]
+    if sampler != "nsga2":  # whose population, and with it the next suggestion, depends on the number of trials
+        assert [more[0].ask() for _ in range(3)] == [more[1].ask() for _ in range(3)]
+
+
+def test_rows_of_an_older_version_with_steps_as_floats_add_up_are_continued() -> None:
+    chosen = space({"total_variation.beta": STEPPED})
+    study = make("tpe", space=chosen, baselines=[])
+    rows = []
+    for _ in range(20):
+        item = study.ask()
+        assert item is not None
+        study.tell(item.number, [1.0])
+        rows.append(stored(item, [1.0], TrialState.COMPLETE))
+    old = [
+        replace(row, parameters={"total_variation.beta": 1.0 + round((value - 1.0) / 0.1) * 0.1})
+        for row in rows
+        if (value := row.parameters["total_variation.beta"])
+    ]
+    assert [row.parameters for row in old] != [row.parameters for row in rows]
+    assert make("tpe", space=chosen, baselines=[], history=old).ask() == study.ask()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from restoration_core.objectives import mv2016
 from restoration_core.priors import Recipe, Trained, TrainingReport
 from restoration_core.priors.expert_functions import EXPERTS
 from restoration_core.priors.patch_experts.patch_experts import PatchExperts
-from restoration_core.reconstruction import solve
+from restoration_core.reconstruction import Problem, solve
 from restoration_core.seeds import derive_seed
 from sweeps.priors.reference import PriorReference
 from sweeps.priors.required import priors_needed
@@ -18,6 +20,7 @@ from sweeps.spec.load import parse_spec
 from sweeps.spec.models import SweepSpec
 from sweeps.trial.problems import build_problems
 from sweeps.trial.raw_parameters import raw_parameters
+from sweeps.trial.terms import PriorLookup
 
 SPEC = """
 images: [a, b]
@@ -54,9 +57,21 @@ def prior(reference: PriorReference) -> Trained:
     return Trained(experts, Recipe(reference.expert, size, 4), TrainingReport(0, (), 0.0, 0.0, 0))
 
 
+def problems_of(
+    spec: SweepSpec,
+    parameters: dict[str, Any],
+    classifier: Classifier,
+    images: list[tuple[str, torch.Tensor]],
+    seed: int,
+    lookup: PriorLookup,
+) -> list[Problem]:
+    raw = raw_parameters(spec, parameters, classifier, {})
+    return build_problems(spec, raw, classifier, images, seed, lookup)
+
+
 def test_one_problem_a_picture_with_seeds_of_their_own(spec: SweepSpec, classifier: Classifier) -> None:
     parameters = {"total_variation.weight": 0.5, "learning_rate": 0.1}
-    problems = build_problems(spec, parameters, classifier, IMAGES, 7, prior, {})
+    problems = problems_of(spec, parameters, classifier, IMAGES, 7, prior)
     assert [problem.seed for problem in problems] == [derive_seed(7, "a"), derive_seed(7, "b")]
     assert [(match.layer, match.weight) for match in problems[0].matches] == [("conv2/relu", 1.0), ("conv3/relu", 0.5)]
     assert [(term.name, term.weight) for term in problems[0].terms] == [("total_variation", 0.5)]
@@ -67,7 +82,7 @@ def test_one_problem_a_picture_with_seeds_of_their_own(spec: SweepSpec, classifi
 
 def test_a_switched_off_prior_and_a_weight_of_zero_are_no_terms(spec: SweepSpec, classifier: Classifier) -> None:
     parameters = {"total_variation.weight": 0.0, "priors.image.enabled": False, "learning_rate": 0.1}
-    assert build_problems(spec, parameters, classifier, IMAGES[:1], 0, prior, {})[0].terms == ()
+    assert problems_of(spec, parameters, classifier, IMAGES[:1], 0, prior)[0].terms == ()
     assert not any(name.startswith(("total", "priors")) for name in raw_parameters(spec, parameters, classifier, {}))
 
 
@@ -81,8 +96,7 @@ def test_rows_with_the_same_strided_prior_share_one_object(spec: SweepSpec, clas
         "priors.image.weight": 0.1,
     }
     found = [
-        build_problems(spec, parameters, classifier, IMAGES[:1], seed, lambda _: kept, {})[0].terms[0].prior
-        for seed in (0, 1)
+        problems_of(spec, parameters, classifier, IMAGES[:1], seed, lambda _: kept)[0].terms[0].prior for seed in (0, 1)
     ]
     assert isinstance(found[0], PatchExperts)
     assert found[0].patch_stride == 2
@@ -91,7 +105,14 @@ def test_rows_with_the_same_strided_prior_share_one_object(spec: SweepSpec, clas
 
 def test_preset_has_the_papers_priors_and_the_sweeps_optimiser(spec: SweepSpec, classifier: Classifier) -> None:
     paper = mv2016(classifier, "conv3/relu")
-    (problem,) = build_problems(spec, {"preset": "mv2016", "learning_rate": 0.1}, classifier, IMAGES[:1], 0, prior, {})
+    (problem,) = build_problems(
+        spec,
+        raw_parameters(spec, {"preset": "mv2016", "learning_rate": 0.1}, classifier, {}),
+        classifier,
+        IMAGES[:1],
+        0,
+        prior,
+    )
     assert [term.weight for term in problem.terms] == [term.weight for term in paper.terms]
     assert [type(term.prior) for term in problem.terms] == [type(term.prior) for term in paper.terms]
     assert problem.bound == paper.bound
@@ -102,7 +123,7 @@ def test_preset_has_the_papers_priors_and_the_sweeps_optimiser(spec: SweepSpec, 
 
 def test_falling_rate_starts_and_ends_where_it_was_told(spec: SweepSpec, classifier: Classifier) -> None:
     parameters = {"learning_rate": 0.1, "learning_rate_end": 0.001}
-    (problem,) = build_problems(spec, parameters, classifier, IMAGES[:1], 0, prior, {})
+    (problem,) = problems_of(spec, parameters, classifier, IMAGES[:1], 0, prior)
     rates = [problem.learning_rate.at(step) for step in range(20)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[-1] == pytest.approx(0.001)
@@ -123,7 +144,7 @@ def test_problems_are_accepted_and_solved_by_the_core(spec: SweepSpec, classifie
         "bound": 160,
         "coarse_to_fine": [[0, 2], [3, 1]],
     }
-    problems = build_problems(spec, parameters, classifier, IMAGES, 0, prior, {})
+    problems = problems_of(spec, parameters, classifier, IMAGES, 0, prior)
     results = solve(classifier, problems, 32)
     assert [result.iterations for result in results] == [6, 6]
     assert set(results[0].snapshots) == {5}

@@ -25,6 +25,7 @@ from sweeps.priors.reference import PriorReference
 from sweeps.spec.load import parse_spec
 from sweeps.spec.models import PRESET_BASELINES, SweepSpec
 from sweeps.trial.problems import build_problems
+from sweeps.trial.raw_parameters import raw_parameters
 
 SPEC = """
 images: [a]
@@ -57,7 +58,14 @@ def kept(classifier: Classifier) -> Any:
 
 
 def by_spec(spec: SweepSpec, parameters: dict[str, Any], classifier: Classifier, lookup: Any = None) -> Problem:
-    (problem,) = build_problems(spec, parameters, classifier, [("a", PICTURE)], 5, lookup or kept(classifier), {})
+    (problem,) = build_problems(
+        spec,
+        raw_parameters(spec, parameters, classifier, {}),
+        classifier,
+        [("a", PICTURE)],
+        5,
+        lookup or kept(classifier),
+    )
     return problem
 
 
