@@ -22,7 +22,15 @@ from restoration_core.calibration.curvature import (
 from restoration_core.calibration.level import local_rmse, reconstructions, rmse
 from restoration_core.calibration.recipe import LEVELS, CalibrationRecipe, ErrorRun
 from restoration_core.errors import InputError
-from restoration_core.images import PREFIX, folder_pictures, load_image, pixel_sha256, sample_names, to_uint8
+from restoration_core.images import (
+    PREFIX,
+    folder_pictures,
+    load_image,
+    picture_reference,
+    pixel_sha256,
+    sample_names,
+    to_uint8,
+)
 from restoration_core.networks import Classifier
 from restoration_core.priors.controls import noise_matched
 from restoration_core.priors.hand_crafted import TotalVariation
@@ -61,9 +69,8 @@ def load_squares(folder: Path | None, size: int, limit: int = 32) -> Squares:
     """
     if limit < 1:
         raise InputError(f"limit: limit >= 1 must hold, but got {limit}")
-    references = (
-        [PREFIX + name for name in sample_names()] if folder is None else list(map(str, folder_pictures(folder)))
-    )
+    samples = [PREFIX + name for name in sample_names()]
+    references = samples if folder is None else list(map(picture_reference, folder_pictures(folder)))
     count = min(limit, len(references))
     arrays = [load_image(references[place * len(references) // count], size) for place in range(count)]
     whole = hashlib.sha256("\n".join(pixel_sha256(to_uint8(array)) for array in arrays).encode()).hexdigest()

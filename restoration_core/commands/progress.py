@@ -32,7 +32,7 @@ def show_progress(total: int, quiet: bool) -> Iterator[Callable[[int, str], None
 
         yield line
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:.0f} %"))
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("reconstructing", total=total)
         yield lambda done, what: bar.update(task, completed=done, description=what)

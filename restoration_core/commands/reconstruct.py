@@ -12,6 +12,7 @@ import click
 
 from restoration_core.commands.progress import show_progress
 from restoration_core.commands.tables import make_table, print_table
+from restoration_core.paths import as_text, reason
 
 if TYPE_CHECKING:
     from restoration_core.commands.reconstruct_records import Record, Records
@@ -94,8 +95,8 @@ def reconstruct(images: tuple[str, ...], out: Path, as_json: bool, **given: Any)
     check_output(out)
     records = Records(out)
     plan = make_plan(images, Request(**given), lambda what: click.echo(what, err=True))
-    for layer, reason in plan.refused.items():
-        click.echo(f"{layer} is left out: {reason}", err=True)
+    for layer, why in plan.refused.items():
+        click.echo(f"{layer} is left out: {why}", err=True)
     rows = _run(plan, records, out, as_json)
     sheets = write_sheets(rows, plan, out) if len(plan.layers) > 1 else []
     if as_json:
@@ -127,7 +128,7 @@ def _run(plan: Plan, records: Records, out: Path, quiet: bool) -> list[Record]:
                 found[name, layer.layer] = done
     total = len(jobs) + len(found)
     if found:
-        click.echo(f"{len(found)} of {total} are in {out} already and are not done again", err=True)
+        click.echo(f"{len(found)} of {total} are in {as_text(out)} already and are not done again", err=True)
     if plan.request.device == "cpu":
         keep_freed_memory()
     try:
@@ -140,9 +141,14 @@ def _run(plan: Plan, records: Records, out: Path, quiet: bool) -> list[Record]:
                     records.keep(row)
                     found[row["name"], row["layer"]] = row
     except KeyboardInterrupt:
-        kept = f"{len(found)} of {total} are done and kept in {out}" if found else "nothing was done yet"
+        kept = f"{len(found)} of {total} are done and kept in {as_text(out)}" if found else "nothing was done yet"
         click.echo(f"interrupted: {kept}; the same command goes on from there", err=True)
         sys.exit(130)
+    except OSError as error:
+        kept = f"{len(found)} of {total} are done and kept" if found else "nothing is kept yet"
+        line = f"error: {as_text(out)} cannot be written ({reason(error)}); {kept}; the same command goes on"
+        click.echo(line, err=True)
+        sys.exit(1)
     return [found[name, layer.layer] for layer in plan.layers for name in names]
 
 
@@ -190,8 +196,8 @@ def _print_notes(rows: Sequence[Record], plan: Plan, out: Path, sheets: Sequence
     if steps := next((row["animation_steps"] for row in rows if "animation_steps" in row), None):
         click.echo(f"animations show steps {', '.join(map(str, steps))}")
     for sheet in sheets:
-        click.echo(f"contact sheet: {sheet}")
-    click.echo(f"pictures and metrics.json in {out}")
+        click.echo(f"contact sheet: {as_text(sheet)}")
+    click.echo(f"pictures and metrics.json in {as_text(out)}")
 
 
 def _shown(value: float | None) -> str:

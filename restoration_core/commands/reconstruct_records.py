@@ -15,9 +15,15 @@ from torch import Tensor
 
 from restoration_core.commands.reconstruct_request import LayerPlan, Plan
 from restoration_core.errors import InputError
-from restoration_core.images import pixel_sha256, to_uint8
+from restoration_core.images import PREFIX, free_part, longest_name, pixel_sha256, same_file, to_uint8
+from restoration_core.paths import as_text, shown
 
 FILE = "metrics.json"
+LONGEST_LAYER = 80
+"""Bytes that a layer's name may take in the name of a file."""
+
+# Bytes that stand behind a picture's name at most: the layer, the view and the ending, with the dashes between.
+_BEHIND_NAME = LONGEST_LAYER + 35
 
 # Counted up when what is computed or kept changes, so that older records are done again.
 _VERSION = 2
@@ -46,20 +52,20 @@ class Records:
             records = [row for row in rows if {"name", "layer", "image", "picture", "settings"} <= row.keys()]
             self._kept = {(row["name"], row["layer"]): row for row in records}
         except (ValueError, TypeError, AttributeError, OSError) as error:
-            raise InputError(f"--out {out}: its {FILE} cannot be read ({error}); valid: another folder") from error
+            raise InputError(
+                f"--out {shown(out)}: its {FILE} cannot be read ({error}); valid: another folder"
+            ) from error
 
     def names(self, references: tuple[str, ...]) -> list[str]:
         """Return what the files of each picture are called: a name that the folder has for it, or a free one."""
         known = {row["image"]: row["name"] for row in self._kept.values()}
-        taken = set(known.values())
+        taken = {same_file(name) for name in known.values()}
+        most = longest_name(self._out) - _BEHIND_NAME
         names = []
         for reference in references:
             if reference not in known:
-                stem, number = Path(reference.removeprefix("sample:")).stem, 1
-                while (name := stem if number == 1 else f"{stem}-{number}") in taken:
-                    number += 1
-                known[reference] = name
-                taken.add(name)
+                known[reference] = free_part(Path(reference.removeprefix(PREFIX)).stem, most, taken)
+                taken.add(same_file(known[reference]))
             names.append(known[reference])
         return names
 
@@ -68,8 +74,10 @@ class Records:
         row = self._kept.get((name, layer))
         if row is None or row["settings"] != settings or not row["metrics"]:
             return None
-        files = {view: str(self._out / Path(file).name) for view, file in row["files"].items()}
-        return row | {"files": files} if all(Path(file).is_file() for file in files.values()) else None
+        files = {view: Path(file).name for view, file in row["files"].items()}
+        if not all((self._out / file).is_file() for file in files.values()):
+            return None
+        return row | {"files": {view: as_text(self._out / file) for view, file in files.items()}}
 
     def make_room(self, name: str, layer: str, picture: str) -> None:
         """Forget the record whose files are about to be replaced, so that no record speaks of another's files.

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from restoration_core.commands.prior_terms import CALIBRATED, calibrate_terms, given_terms, with_stride
 from restoration_core.errors import InputError, InputErrors, unknown
-from restoration_core.images import expand_images, folder_pictures, load_image
+from restoration_core.images import PREFIX, expand_images, folder_pictures, load_image, picture_reference
 from restoration_core.metrics import WINDOW
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import Preset, make_problem, open_preset
+from restoration_core.paths import reason, shown, user_path
 from restoration_core.priors.library import PriorLibrary
 from restoration_core.reconstruction import LBFGS, Problem, Schedule, check_problem
 from restoration_core.reconstruction.optimizers import RULES
@@ -148,19 +149,28 @@ def make_plan(images: Sequence[str], request: Request, notice: Callable[[str], N
 
 def check_output(out: Path) -> None:
     """Fail before the optimisation rather than after it; nothing is made yet."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: is a file; valid: a folder, made when it is missing")
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise InputError(f"--out {shown(out)}: is a file; valid: a folder, made when it is missing")
+    try:
+        os.stat(out)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a name that is too long, links in a circle
+        raise InputError(f"--out {shown(out)}: cannot be used ({reason(error)}); valid: a folder") from error
     above = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise InputError(f"--out {out}: {above} cannot be written; valid: a folder in one that can")
+        raise InputError(f"--out {shown(out)}: {shown(above)} cannot be written; valid: a folder in one that can")
 
 
 def _expand(images: Sequence[str]) -> list[str]:
     """Return one reference per picture; a folder stands for the pictures directly in it."""
     references: list[str] = []
     for image in images:
-        folder = Path(image).expanduser()
-        references += map(str, folder_pictures(folder)) if folder.is_dir() else [image]
+        folder = user_path(image)
+        if image and os.path.isdir(folder) and not image.startswith(PREFIX):
+            references += map(picture_reference, folder_pictures(folder))
+        else:
+            references.append(image)
     return expand_images(references)
 
 

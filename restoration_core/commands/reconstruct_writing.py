@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from restoration_core.commands.reconstruct_records import Record, picture_hash
+import numpy as np
+from numpy.typing import NDArray
+
+from restoration_core.commands.reconstruct_records import LONGEST_LAYER, Record, picture_hash
 from restoration_core.commands.reconstruct_request import Plan
 from restoration_core.commands.reconstruct_solving import Outcome
 from restoration_core.images import (
@@ -19,13 +23,16 @@ from restoration_core.images import (
     animate,
     contact_sheets,
     decode_png,
+    distinct_parts,
     encode_png,
     signed_difference,
     spread_view,
 )
+from restoration_core.paths import as_text
 from restoration_core.reconstruction import Result, Status, Term
 
 SHEET = "contact_sheet"
+_SHEET_PAGE = re.compile(rf"{SHEET}(-\d+)?\.png")
 FEATURE_ERROR = "feature error: ||phi - phi0||^2 / ||phi0||^2, the square of the papers' normalised error"
 
 
@@ -77,12 +84,14 @@ def record_outcome(outcome: Outcome, plan: Plan, out: Path) -> Record:
         if plan.request.animate:
             row["animation_steps"] = sorted(best.snapshots)
     row["files"] = {}
+    # Layers and views have no dash of their own, so that no two pictures, layers and views share a file.
+    layers = distinct_parts(plan.classifier.layers, LONGEST_LAYER)
     for view, content in views.items():
         ending = plan.request.animate if view == "animation" else "png"
-        where = "" if view == "original" else f"-{job.layer.layer.replace('/', '_')}"
+        where = "" if view == "original" else f"-{layers[job.layer.layer]}"
         path = out / f"{job.name}{where}-{view}.{ending}"
         path.write_bytes(content)
-        row["files"][view] = str(path)
+        row["files"][view] = as_text(path)
     return row
 
 
@@ -155,18 +164,19 @@ def write_sheets(rows: Sequence[Record], plan: Plan, out: Path) -> list[Path]:
     table = []
     for name in dict.fromkeys(row["name"] for row in rows):
         known = [by_place[name, layer] for layer in layers if (name, layer) in by_place]
-        original = decode_png(Path(known[0]["files"]["original"]).read_bytes())
+        original = _picture(known[0], "original", out)
         cells = [Cell(original, (name,))]
         for layer in layers:
-            cells.append(_cell(by_place.get((name, layer))))
+            cells.append(_cell(by_place.get((name, layer)), out))
         table.append(cells)
     title = (
         f"{plan.classifier.name}, {plan.size} px, preset {plan.request.preset}; below each: PSNR / SSIM, feature error "
         "||phi - phi0||^2 / ||phi0||^2"
     )
     pages = contact_sheets(title, ["original", *layers], table)
-    for old in out.glob(f"{SHEET}*.png"):
-        old.unlink()
+    for old in out.iterdir():
+        if _SHEET_PAGE.fullmatch(old.name):
+            old.unlink()
     paths = []
     for number, page in enumerate(pages, 1):
         buffer = io.BytesIO()
@@ -176,10 +186,14 @@ def write_sheets(rows: Sequence[Record], plan: Plan, out: Path) -> list[Path]:
     return paths
 
 
-def _cell(row: Record | None) -> Cell:
+def _picture(row: Record, view: str, out: Path) -> NDArray[np.float32]:
+    return decode_png((out / Path(row["files"][view]).name).read_bytes())
+
+
+def _cell(row: Record | None, out: Path) -> Cell:
     if row is None or not row["metrics"]:
         return Cell(None, ("failed", ""))
     metrics = row["metrics"]
-    picture = decode_png(Path(row["files"]["reconstruction"]).read_bytes())
+    picture = _picture(row, "reconstruction", out)
     ssim = f"{metrics['ssim']:.3f}".replace("0.", ".", 1)
     return Cell(picture, (f"{metrics['psnr']:.1f} dB / {ssim}", f"error {metrics['feature_error']:.2g}"))

@@ -18,5 +18,5 @@ def make_table(*columns: str) -> Table:
 
 def print_table(table: Table) -> None:
     """Print to standard output. What goes into a pipe or a file is not folded to a width of 80."""
-    console = Console()
-    (console if console.is_terminal else Console(width=_PIPED_WIDTH)).print(table)
+    width = None if Console().is_terminal else _PIPED_WIDTH
+    Console(width=width, markup=False, emoji=False, highlight=False).print(table)  # a name in brackets is no style

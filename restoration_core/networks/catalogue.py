@@ -21,6 +21,7 @@ from restoration_core.networks.own_module import is_own_module, open_own_module
 from restoration_core.networks.published_tensors import load_published
 from restoration_core.networks.thesis_layers import alexnet_layers, sequential_layers
 from restoration_core.networks.weights import SUFFIXES, download_state_dict, is_path, load_into, read_state_dict
+from restoration_core.paths import user_path
 
 BUNDLED = Path(__file__).parent / "data" / "cifar_alexnet.safetensors"
 IMAGENET_MEAN, IMAGENET_STD, IMAGENET_SIZE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224
@@ -139,7 +140,7 @@ def _open_cifar_alexnet(weights: str, seed: int) -> Classifier:
     with seeded(seed):
         module = cifar_alexnet.CifarAlexNet()
     if weights != "random":
-        path = BUNDLED if weights == "bundled" else Path(weights).expanduser()
+        path = BUNDLED if weights == "bundled" else user_path(weights)
         load_into(module, read_state_dict(path), str(path))
     mean, std, size = cifar_alexnet.MEAN, cifar_alexnet.STD, cifar_alexnet.NATIVE_SIZE
     return Classifier(module, "cifar_alexnet", alexnet_layers(), mean, std, size)
@@ -153,7 +154,7 @@ def _open_caffe_alexnet(weights: str | None, seed: int) -> Classifier:
     with seeded(seed), nullcontext() if weights == "random" else WithoutDrawing():
         module = caffe_alexnet.CaffeAlexNet()
     if weights != "random":
-        path = Path(weights).expanduser()
+        path = user_path(weights)
         load_published(module, read_state_dict(path), str(path))
     mean, std, size = caffe_alexnet.MEAN, caffe_alexnet.STD, caffe_alexnet.NATIVE_SIZE
     return Classifier(module, "caffe_alexnet", alexnet_layers(), mean, std, size)
@@ -171,7 +172,7 @@ def _open_torchvision(name: str, weights: str, seed: int) -> Classifier:
         with seeded(seed):
             return _cut_open(name, _build(name), chosen)
     if is_path(weights):
-        where = str(Path(weights).expanduser())
+        where = str(user_path(weights))
         state = read_state_dict(Path(where))
     elif chosen is None:
         raise InputError(f"torchvision has no imagenet weights for {name}; valid: random or a path to a state dict")

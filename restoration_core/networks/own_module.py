@@ -17,6 +17,7 @@ from restoration_core.errors import InputError
 from restoration_core.networks.building import seeded
 from restoration_core.networks.classifier import Classifier
 from restoration_core.networks.weights import SUFFIXES, is_path, load_into, read_state_dict
+from restoration_core.paths import user_path
 
 FACTORY = "factory"
 """Keyword of ``weights``: as the factory made them."""
@@ -70,7 +71,7 @@ def open_own_module(
         what = f"{made.__module__}.{made.__name__}" if isinstance(made, type) else f"a {type(made).__name__}"
         raise InputError(f"network {reference!r}: the factory returned {what}; valid: a torch.nn.Module")
     if weights is not None and weights != FACTORY:
-        path = Path(weights).expanduser()
+        path = user_path(weights)
         load_into(made, read_state_dict(path), str(path))
     names = layers if layers is None or isinstance(layers, Mapping) else {path: path for path in layers}
     colours = _three(reference, "mean", mean, NO_MEAN), _three(reference, "std", std, NO_STD)

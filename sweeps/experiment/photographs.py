@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from restoration_core.errors import InputError, InputErrors
-from restoration_core.images import folder_pictures, load_image
+from restoration_core.images import folder_pictures, load_image, picture_reference
+from restoration_core.paths import user_path
 from sweeps.experiment.models import ExperimentSpec
 
 SEARCH, TEST, TRAIN = "search", "test", "train"
@@ -46,7 +47,7 @@ def look_at(spec: ExperimentSpec) -> tuple[Photograph, ...]:
                 )
     trained = []
     if spec.trained and spec.train_images is not None:
-        names = [str(path) for path in folder_pictures(Path(spec.train_images).expanduser())]
+        names = list(map(picture_reference, folder_pictures(user_path(spec.train_images))))
         for name, digest in _digests(names, TRAIN, spec.image_size, faults):
             trained.append(Photograph(name, TRAIN, digest))
             if digest in found and found[digest].role == TEST:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from restoration_core.errors import InputError, InputErrors
+from restoration_core.paths import user_path
 from restoration_core.priors import MapSource, PriorLibrary
 from restoration_core.priors.library import family_by_name
 from restoration_core.priors.maps import FeatureMaps, Photographs, load_folder
@@ -58,7 +58,7 @@ def _named(parameters: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, 
 
 
 def _train(spec: ExperimentSpec, name: str, trained: TrainedSpec, notice: Notice) -> str:
-    folder = Path(spec.train_images or "").expanduser()
+    folder = user_path(spec.train_images or "")
     photographs = load_folder(folder, trained.short_side)
     source = _source(spec, trained, photographs)
     recipe = _recipe(name, trained, source)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from restoration_core.errors import InputError, InputErrors, unknown
 from restoration_core.networks import Classifier
+from restoration_core.paths import check_file, shown, user_path
 from sweeps.spec.flatten_groups import Fault
 from sweeps.spec.models import BUNDLED_NETWORK, MatchSpec, MetricSpec, NetworkSpec, SaveSpec
 from sweeps.spec.resolve_priors import place_in_baselines, place_priors
@@ -82,7 +82,7 @@ def _content(reference: str, size: int) -> str:
     from restoration_core.images import load_image
 
     if len(reference) > _LONGEST_REFERENCE:
-        raise InputError(f"{reference[:60]}...: a path of more than {_LONGEST_REFERENCE} characters")
+        raise InputError(f"{shown(reference)}: {len(reference)} characters; valid: at most {_LONGEST_REFERENCE}")
     return hashlib.sha256(load_image(reference, size).tobytes()).hexdigest()
 
 
@@ -104,8 +104,10 @@ def _network(network: NetworkSpec, faults: list[Fault]) -> Classifier | None:
         faults.append((("network", "name"), unknown("network", network.name, network_names())))
         return None
     if is_path(network.weights):
-        if not Path(network.weights).expanduser().is_file():
-            faults.append((("network", "weights"), f"{network.weights}: no such file of weights"))
+        try:
+            check_file(user_path(network.weights), "file of weights", "a .safetensors, .pt or .pth file")
+        except InputError as error:
+            faults.append((("network", "weights"), str(error)))
     elif not bundled or network.weights not in ("bundled", "random"):
         entry = next(entry for entry in network_entries() if entry.name == network.name)
         if network.weights not in entry.weights:

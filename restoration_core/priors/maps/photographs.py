@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from restoration_core.errors import InputError, InputErrors
-from restoration_core.images import folder_pictures, open_picture, sample_names, sample_path
+from restoration_core.images import MAX_PIXELS, folder_pictures, open_picture, sample_names, sample_path
+from restoration_core.paths import shown
 from restoration_core.priors.maps.source import SAMPLES
 
 # Decoded pictures kept in memory, as bytes; those beyond are read again when they are asked for.
@@ -141,5 +142,8 @@ def _read(path: Path, short_side: int | None) -> NDArray[np.uint8]:
     if short_side is not None:
         scale = short_side / min(image.size)
         size = (max(short_side, round(image.width * scale)), max(short_side, round(image.height * scale)))
+        if size[0] * size[1] > MAX_PIXELS:
+            shape = f"{image.width} x {image.height} pixels become {size[0]} x {size[1]}"
+            raise InputError(f"{shown(path)}: {shape}; valid: at most {MAX_PIXELS // 10**6} million pixels")
         image = image.resize(size, Image.Resampling.LANCZOS)
     return np.array(image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,42 @@ def test_weights_in_calibrated_units_are_told_with_their_raw_weights(
     ]
     wanted = row["losses"]["feature_loss"] + raw * row["losses"]["total_variation"]
     assert row["losses"]["objective"] == pytest.approx(wanted, rel=1e-5)
+
+
+TINY = ["--layer", "conv1/relu", "--size", "16", "--iterations", "2", "--no-gap"]
+
+
+def test_long_and_odd_names_of_pictures_lose_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ["l" * 250 + "1.png", "l" * 250 + "2.png", "[/b].png".replace("/", "\\"), "contact_sheet.png", "X.png"]
+    names += ["x.png", "~photo.png", "sample:x.png", "line\nend.png", "caf\udce9.png", ":smile:.png", "._x.png"]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        Image.new("RGB", (20, 20), "teal").save(tmp_path / "in" / "plain.png")
+        (tmp_path / "in" / "plain.png").rename(tmp_path / "in" / name)
+    monkeypatch.chdir(tmp_path / "in")
+    out = tmp_path / "out\udce9"
+    assert run(".", *TINY, "--layer", "conv2/relu", "--out", str(out)) == 0
+    printed = capsys.readouterr().out
+    printed.encode()
+    assert "[\\b].png" in printed
+    assert ":smile:.png" in printed
+    rows = json.loads((out / "metrics.json").read_text())
+    assert len(rows) == 2 * (len(names) - 1)  # the hidden one is passed over
+    files = [Path(file).name for row in rows for view, file in row["files"].items() if view != "original"]
+    assert len({file.casefold() for file in files}) == len(files)
+    assert {*files, "contact_sheet-original.png", "contact_sheet.png"} <= {path.name for path in out.iterdir()}
+    assert run(".", *TINY, "--layer", "conv2/relu", "--out", str(out)) == 0
+    assert f"{len(rows)} of {len(rows)} are in" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_take_the_results_is_refused_before_anything_is_solved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.symlink("circle", tmp_path / "circle")
+    for out in (tmp_path / ("o" * 300), tmp_path / "circle"):
+        assert run("sample:coffee", *TINY, "--out", str(out)) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "cannot be used (" in line

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from restoration_core.errors import InputError, InputErrors
-from restoration_core.images import decode_png, encode_png, expand_images, load_image, sample_names
+from restoration_core.errors import InputError
+from restoration_core.images import decode_png, encode_png, load_image, sample_names
 from restoration_core.images import load as load_module
 
 
@@ -130,29 +129,3 @@ def test_missing_files_folders_unknown_samples_and_sizes_are_refused(tmp_path: P
         load_image("sample:cofee", 8)
     with pytest.raises(InputError, match="1 to 4096 pixels, but got 0"):
         load_image("sample:coffee", 0)
-
-
-def test_globs_expand_in_order_from_the_base_folder_without_duplicates(tmp_path: Path) -> None:
-    for name in ("b.png", "a.png", "deep/c.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        save(tmp_path / name, stripes(4, 4))
-    found = expand_images(["sample:coffee", "*.png", "a.png", "**/*.png"], tmp_path)
-    assert [os.path.relpath(path, tmp_path) for path in found[1:]] == ["a.png", "b.png", "deep/c.png"]
-    assert found[0] == "sample:coffee"
-    assert expand_images(["sample:c*"]) == ["sample:chelsea", "sample:china", "sample:coffee"]
-
-
-def test_a_name_with_brackets_is_a_file_before_it_is_a_glob(tmp_path: Path) -> None:
-    folder = tmp_path / "set[1]"
-    folder.mkdir()
-    save(folder / "x[2].png", stripes(4, 4))
-    assert expand_images(["x[2].png"], folder) == [str(folder / "x[2].png")]
-    assert expand_images(["*.png"], folder) == [str(folder / "x[2].png")]
-
-
-def test_all_references_without_a_picture_are_named_at_once(tmp_path: Path) -> None:
-    with pytest.raises(InputErrors) as caught:
-        expand_images(["none/*.jpg", "sample:cofee", "sample:coffee"], tmp_path)
-    assert len(caught.value.lines) == 2
-    assert "none/*.jpg: matches no picture" in caught.value.lines[0]
-    assert "did you mean 'coffee'" in caught.value.lines[1]

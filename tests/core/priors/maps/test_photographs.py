@@ -83,3 +83,9 @@ def test_samples_are_there() -> None:
     assert samples.identity == "samples"
     assert len(samples.pictures) >= 4
     assert all(min(one.shape[1:]) == 32 for one in samples.pictures)
+
+
+def test_a_strip_that_would_grow_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 60_000)).save(tmp_path / "strip.png")
+    with pytest.raises(InputErrors, match=r"1 x 60000 pixels become 256 x 15360000; valid: at most 64 million pixels"):
+        load_folder(tmp_path, 256)
