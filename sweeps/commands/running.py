@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restoration_core.errors import InputError
+from restoration_core.errors import Failure, InputError
 from sweeps.commands.common import Addresses, address_options, cell, json_option, print_json, print_rows
 from sweeps.commands.progress import ProgressDisplay
 from sweeps.commands.reading import best_rows, print_best
@@ -130,13 +130,19 @@ def _free_name(name: str, store: str) -> str:
 
 @contextlib.contextmanager
 def _resumable(name: str, addresses: Addresses, progress: ProgressDisplay) -> Iterator[None]:
-    """On an interruption of a sweep that has begun, say how to go on."""
+    """On an interruption or a failure of a sweep that has begun, say how to go on."""
+    on = f"to go on: restoration sweep resume {name}{addresses.options()}"
     try:
         yield
+    except Failure as error:
+        progress.stop()
+        if not progress.begun:
+            raise
+        raise Failure(f"{error}; {on}") from error
     except (KeyboardInterrupt, click.Abort):
         progress.stop()
         if progress.begun:
-            click.echo(f"to go on: restoration sweep resume {name}{addresses.options()}", err=True)
+            click.echo(on, err=True)
         raise
 
 

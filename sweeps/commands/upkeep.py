@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from restoration_core.errors import InputError
+from restoration_core.errors import Failure, InputError
 from sweeps.commands.common import Addresses, address_options, json_option, print_json
 
 
@@ -20,7 +20,11 @@ def sync(name: str | None, as_json: bool, addresses: Addresses) -> None:
     """Give MLflow what the store has and it has not: all sweeps, or NAME. Twice is the same as once."""
     from sweeps.tracking import sync as sync_tracking
 
-    report = sync_tracking(addresses.store, addresses.tracked(), name)
+    try:
+        report = sync_tracking(addresses.store, addresses.tracked(), name)
+    except Failure as error:
+        named = f" {name}" if name else ""
+        raise Failure(f"{error}; to go on: restoration sweep sync{named}{addresses.options()}") from error
     found: dict[str, Any] = dataclasses.asdict(report)
     if as_json:
         print_json(found)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from restoration_core.errors import Failure
 from sweeps.execution.devices import check_gpus
 from sweeps.execution.lease import Lease, new_holder, user_name
 from sweeps.execution.runners.base import Job, Progress, RunReport, open_runner
@@ -140,7 +141,9 @@ def carry_through(
             status = SweepStatus.COMPLETE if report.progress["complete"] else SweepStatus.FAILED
             judged = conclude(job, writer, sweep_id, status, verdict, startup_s)
         except BaseException as error:
-            status = SweepStatus.FAILED if isinstance(error, Exception) else SweepStatus.INTERRUPTED
+            # What a disk, a server or a person stopped says nothing against the sweep: it can go on.
+            failed = isinstance(error, Exception) and not isinstance(error, Failure)
+            status = SweepStatus.FAILED if failed else SweepStatus.INTERRUPTED
             _close(job, writer, sweep_id, status)
             raise
     return SweepOutcome(

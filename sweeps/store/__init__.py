@@ -1,13 +1,15 @@
 """The SQL store: the truth of a sweep. Writers for the service, a read-only reader for the rest."""
 
-from sweeps.store.engine import make_engine
+from sweeps.store.address import parse_url, sqlite_path
+from sweeps.store.engine import make_engine, read_only_fault
+from sweeps.store.errors import StoreDamaged, StoreFailed, StoreFull, StoreLocked, StoreMoved, StoreReadOnly
 from sweeps.store.export import export_trials
 from sweeps.store.leases import LeaseHeld, StaleLease
 from sweeps.store.models import OutboxKind, SweepStatus, TrialState
 from sweeps.store.reader import Reader, open_reader
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
 from sweeps.store.views import SweepImageView, SweepView, TrialPictureView, TrialView
-from sweeps.store.writer import StoreLocked, Writer, open_writer
+from sweeps.store.writer import Writer, open_writer
 
 __all__ = [
     "FinishedTrial",
@@ -19,7 +21,12 @@ __all__ = [
     "PriorEntry",
     "Reader",
     "StaleLease",
+    "StoreDamaged",
+    "StoreFailed",
+    "StoreFull",
     "StoreLocked",
+    "StoreMoved",
+    "StoreReadOnly",
     "StoredTrial",
     "SweepImageView",
     "SweepStatus",
@@ -32,4 +39,7 @@ __all__ = [
     "make_engine",
     "open_reader",
     "open_writer",
+    "parse_url",
+    "read_only_fault",
+    "sqlite_path",
 ]

@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from restoration_core.errors import InputError
+from sweeps.shown_address import show_url
+from sweeps.store.address import VALID, parse_url, sqlite_path
+from sweeps.store.errors import StoreDamaged, StoreFull, StoreLocked, file_identity, moved, one_line, store_failure
 from sweeps.store.strict_json import strict_json
 
 BUSY_TIMEOUT_S = 10.0
 READING = "store_reading"  # execution option: this transaction only reads, so it takes no write lock
 _WAL_TRIES = 10
-_VALID = "valid: sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
-
-
-def parse_url(url: str) -> URL:
-    """Return the parsed store address.
-
-    Raises:
-        InputError: not an address, a database that is not supported, or SQLite without a file.
-    """
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise InputError(f"store {url!r} is not a database address; {_VALID}") from error
-    if backend not in {"sqlite", "postgresql"}:
-        raise InputError(f"store {show_url(parsed)}: {backend} is not supported; {_VALID}")
-    if backend == "sqlite" and (
-        not parsed.database
-        or parsed.database == ":memory:"
-        or parsed.database.startswith("file:")
-        or parsed.query
-        or parsed.host
-    ):
-        raise InputError(f"store {url!r} names no file (three slashes, no options); {_VALID}")
-    return parsed
-
-
-def show_url(url: URL | str) -> str:
-    """Return the address with its password hidden."""
-    return make_url(url).render_as_string(hide_password=True)
-
-
-def sqlite_path(url: URL) -> Path | None:
-    """Return the file of a SQLite store, None for a server."""
-    return Path(url.database or "").absolute() if url.get_backend_name() == "sqlite" else None
 
 
 def make_engine(url: str, read_only: bool = False) -> Engine:
@@ -59,11 +29,13 @@ def make_engine(url: str, read_only: bool = False) -> Engine:
 
     SQLite writers: WAL, foreign keys on, every transaction begins IMMEDIATE (two writers queue up instead of
     failing when one of them upgrades its read lock). Readers open the file with ``mode=ro``. JSON is strict on
-    all databases: NaN never reaches a column.
+    all databases: NaN never reaches a column. What fails later, in the disk, the file or the server, is raised as
+    `StoreFailed` with one line.
 
     Raises:
-        InputError: bad address, a missing file (readers), a directory, a file that is no database, a server
-            that does not answer.
+        InputError: bad address, a missing file (readers), a directory, a file that is no database or cannot be
+            written (writers), a server that does not answer.
+        StoreFailed: a full disk, a file that stays locked or is damaged.
     """
     parsed = parse_url(url)
     path = sqlite_path(parsed)
@@ -76,28 +48,63 @@ def make_engine(url: str, read_only: bool = False) -> Engine:
             _check_file(path, read_only)
             engine = _sqlite_engine(path, read_only)
     except ModuleNotFoundError as error:
-        raise InputError(f"store {show_url(parsed)} needs the package {error.name!r}; valid: pip install it") from error
+        raise InputError(f"store {show_url(url)} needs the package {error.name!r}; valid: pip install it") from error
     try:
         with engine.connect():
             pass
     except DatabaseError as error:
         engine.dispose()
-        raise InputError(f"store {show_url(parsed)} cannot be opened: {one_line(error)}") from error
+        failure = store_failure(error, show_url(url), path)
+        if isinstance(failure, StoreFull | StoreLocked | StoreDamaged):
+            raise failure from error
+        raise InputError(f"store {show_url(url)} cannot be opened: {one_line(error)}") from error
+    _tell_failures_in_one_line(engine, show_url(url), path)
     return engine
 
 
-def one_line(error: DatabaseError) -> str:
-    """Return what the database itself said, in one line."""
-    return " ".join(str(error.orig).split())
+def watch_file(url: str) -> Callable[[], None]:
+    """Return a function that raises `StoreMoved` once the store's file is not the one that is there now."""
+    path = sqlite_path(parse_url(url))
+    if path is None:
+        return lambda: None
+    opened = file_identity(path)
+
+    def check() -> None:
+        if file_identity(path) != opened:
+            raise moved(show_url(url))
+
+    return check
+
+
+def _tell_failures_in_one_line(engine: Engine, store: str, path: Path | None) -> None:
+    @event.listens_for(engine, "handle_error")
+    def tell(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        if context.is_pre_ping or not isinstance(error, DBAPIError):
+            return
+        failure = store_failure(error, store, path)
+        if failure is not None:
+            raise failure from error
 
 
 def _check_file(path: Path, read_only: bool) -> None:
     if path.is_dir():
-        raise InputError(f"store {path} is a directory; {_VALID}")
+        raise InputError(f"store {path} is a directory; {VALID}")
     if read_only and not path.exists():
         raise InputError(f"no store at {path}; `restoration sweep run SPEC.yaml` makes one, --store URL names another")
     if not path.parent.is_dir():
         raise InputError(f"store {path}: the folder {path.parent} does not exist; make it first")
+    if not read_only and (fault := read_only_fault(path)) is not None:
+        raise InputError(f"store {path} cannot be written: {fault}")
+
+
+def read_only_fault(path: Path) -> str | None:
+    """Return why a SQLite file cannot be written and what to do about it, None when it can or is still to be made."""
+    if path.exists() and not os.access(path, os.W_OK):
+        return "the file is read-only; make it writable, or give another --store"
+    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+        return f"the folder {path.parent} is read-only and SQLite writes beside its file; make it writable"
+    return None
 
 
 def _sqlite_engine(path: Path, read_only: bool) -> Engine:

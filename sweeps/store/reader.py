@@ -7,12 +7,13 @@ from typing import Any, Literal, TypeVar
 
 import pandas as pd
 from sqlalchemy import Connection, Engine, func, select, text
-from sqlalchemy.exc import DatabaseError
 
 from restoration_core.errors import InputError, unknown
+from sweeps.shown_address import show_url
 from sweeps.store import frames, overview, priors, queries, sweep_rows
+from sweeps.store.address import parse_url, sqlite_path
 from sweeps.store.difference import difference_png
-from sweeps.store.engine import make_engine, one_line, parse_url, show_url, sqlite_path
+from sweeps.store.engine import make_engine
 from sweeps.store.migrations import check_version
 from sweeps.store.models import OutboxEntry, Picture, TrialState
 from sweeps.store.records import PriorEntry
@@ -26,14 +27,12 @@ def open_reader(url: str) -> Reader:
 
     Raises:
         InputError: no file, no store, an older or a newer schema, each with its remedy.
+        StoreFailed: a damaged file, for example.
     """
     engine = make_engine(url, read_only=True)
     try:
         with engine.begin() as connection:
             check_version(connection, show_url(url))
-    except DatabaseError as error:
-        engine.dispose()
-        raise InputError(f"store {show_url(url)} cannot be read: {one_line(error)}") from error
     except BaseException:
         engine.dispose()
         raise

@@ -8,23 +8,19 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, update
-from sqlalchemy.exc import OperationalError
 
-from restoration_core.errors import InputError
 from sweeps.execution.protocol import Acknowledgement, Assignment
+from sweeps.shown_address import show_url
 from sweeps.store import finishing, leases, outbox, priors, sweep_rows, trial_rows
-from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine, show_url
-from sweeps.store.migrations import require_store, upgrade_engine
+from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine, watch_file
+from sweeps.store.errors import StoreLocked, locked
+from sweeps.store.migrations import check_before_writing, upgrade_engine
 from sweeps.store.models import Sweep, SweepStatus, Trial
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
 from sweeps.store.strict_json import require_json
 
 _T = TypeVar("_T")
 _TRIES = 4
-
-
-class StoreLocked(InputError):
-    """Another process kept the database locked for too long."""
 
 
 def open_writer(url: str, create: bool = True) -> Writer:
@@ -34,29 +30,37 @@ def open_writer(url: str, create: bool = True) -> Writer:
         create: make the store when there is none; False for what only makes sense with one (resume, delete, sync).
 
     Raises:
-        InputError: bad address, no database, a newer schema; no store there and ``create`` is False.
+        InputError: bad address, no database, another program's, one that is read-only or has a newer schema; no
+            store there and ``create`` is False.
+        StoreFailed: the disk is full, for example.
     """
-    if not create:
-        require_store(url)
+    check_before_writing(url, create)
     engine = make_engine(url)
     try:
         upgrade_engine(engine, show_url(url))
     except BaseException:
         engine.dispose()
         raise
-    return Writer(engine, show_url(url))
+    return Writer(engine, show_url(url), watch_file(url))
 
 
 class Writer:
     """Writes sweeps. Safe to use from several threads and beside other processes' writers.
 
     Methods that take ``lease`` (from `acquire_lease`) raise `StaleLease` and change nothing once the sweep's
-    lease has changed hands.
+    lease has changed hands. All methods raise `StoreFailed`, one line, when the disk, the file or the server fails;
+    what they were to write is then not written, what was written before is.
+
+    Args:
+        engine: see `make_engine`.
+        name: the store's address as it may be shown.
+        check_file: raises `StoreMoved` when the file under the store's name is another one than was opened.
     """
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, engine: Engine, name: str, check_file: Callable[[], None] = lambda: None) -> None:
         self._engine = engine
         self._name = name
+        self._check_file = check_file
 
     def __enter__(self) -> Writer:
         return self
@@ -240,16 +244,13 @@ class Writer:
     def _transact(self, engine: Engine, work: Callable[[Connection], _T]) -> _T:
         """Run ``work`` in a transaction; a locked database is tried again a few times, then said."""
         for attempt in range(_TRIES):
+            # A connection made now might open another file, and one made before writes into a file without a name.
+            self._check_file()
             try:
                 with engine.begin() as connection:
                     return work(connection)
-            except OperationalError as error:
-                if "locked" not in str(error.orig):
-                    raise
+            except StoreLocked as error:
                 if attempt == _TRIES - 1:
-                    raise StoreLocked(
-                        f"store {self._name} was locked by another process for {_TRIES * BUSY_TIMEOUT_S:.0f} s; "
-                        "find what holds it open, then try again"
-                    ) from error
+                    raise locked(self._name, _TRIES * BUSY_TIMEOUT_S) from error
                 time.sleep(0.05 * 2**attempt)
         raise AssertionError("the last try returns or raises")

@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from restoration_core.errors import InputError
-from sweeps.store.engine import sqlite_path
+from sweeps.store.address import sqlite_path
 from sweeps.tracking.database import DatabaseState, UnusableDatabase, ensure, refuse_unusable
 
 if TYPE_CHECKING:

@@ -56,12 +56,13 @@ def sync(store_url: str, mlflow_uri: str, name: str | None = None) -> SyncReport
     """
     address = parse_mlflow_uri(mlflow_uri, store_url)
     report = SyncReport()
-    with contextlib.closing(Source(store_url)) as source:
+    # The writer first: it refuses what is no store in one line, and upgrades one of a former version.
+    with open_writer(store_url, create=False) as writer, contextlib.closing(Source(store_url)) as source:
         names = source.sweep_names()
         if name is not None and name not in names:
             raise InputError(unknown("sweep", name, names))
         wanted = [names[name]] if name is not None else list(names.values())
-        with open_writer(store_url) as writer, quiet_mlflow():
+        with quiet_mlflow():
             try:
                 deliverer = Deliverer(open_client(address), address)
             except UnusableDatabase:

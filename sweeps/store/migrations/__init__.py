@@ -12,7 +12,11 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from restoration_core.errors import InputError
-from sweeps.store.engine import READING, make_engine, one_line, show_url
+from sweeps.shown_address import show_url
+from sweeps.store.address import parse_url, sqlite_path
+from sweeps.store.engine import READING, make_engine
+from sweeps.store.errors import one_line
+from sweeps.store.models import Base
 
 # MLflow may keep its tables in the same database and owns the name alembic_version.
 VERSION_TABLE = "restoration_alembic_version"
@@ -44,11 +48,55 @@ def upgrade_engine(engine: Engine, name: str) -> None:
         with engine.execution_options(**{READING: True}).begin() as connection:
             if not _is_behind(connection, name):
                 return
+            _refuse_foreign_tables(connection, name)
         with engine.connect() as connection, _foreign_keys_off(connection), connection.begin():
             _upgrade(connection, name)
     except DatabaseError as error:
-        remedy = "wait for the other process" if "locked" in one_line(error) else "give a file of its own"
-        raise InputError(f"store {name} cannot be set up: {one_line(error)}; {remedy}") from error
+        raise InputError(f"store {name} cannot be set up: {one_line(error)}; give a file of its own") from error
+
+
+def check_before_writing(url: str, create: bool) -> None:
+    """Refuse what must not be written, before it is opened for writing, which already changes a SQLite file.
+
+    Args:
+        create: an address without a store is welcome, unless another program's tables are in the way.
+
+    Raises:
+        InputError: another program's database, a newer schema, a file that is no database or is damaged; no store
+            there and ``create`` is False.
+    """
+    path = sqlite_path(parse_url(url))
+    if create and (path is None or not path.is_file() or path.stat().st_size == 0):
+        return
+    name = show_url(url)
+    with _reading(url) as connection:
+        version = current_version(connection)
+        if version is None and not create:
+            raise InputError(_no_store(name))
+        if version is None:
+            _refuse_foreign_tables(connection, name)
+        elif version > HEAD:
+            raise InputError(newer(name, version))
+
+
+def _refuse_foreign_tables(connection: Connection, name: str) -> None:
+    if current_version(connection) is None:
+        taken = sorted(set(inspect(connection).get_table_names()) & set(Base.metadata.tables))
+        if taken:
+            raise InputError(
+                f"store {name} cannot be set up: table {taken[0]} already exists and is another program's; "
+                "give a file of its own"
+            )
+
+
+@contextlib.contextmanager
+def _reading(url: str) -> Iterator[Connection]:
+    engine = make_engine(url, read_only=True)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 @contextlib.contextmanager
@@ -98,23 +146,6 @@ def check_version(connection: Connection, name: str) -> None:
         raise InputError(
             f"store {name} has schema {version}, this version reads {HEAD}; `restoration sweep sync` upgrades it"
         )
-
-
-def require_store(url: str) -> None:
-    """Refuse an address without a store, of whatever version, and leave it as it is.
-
-    Raises:
-        InputError: no file, or a database of something else.
-    """
-    engine = make_engine(url, read_only=True)
-    try:
-        with engine.begin() as connection:
-            if current_version(connection) is None:
-                raise InputError(_no_store(show_url(url)))
-    except DatabaseError as error:
-        raise InputError(f"store {show_url(url)} cannot be read: {one_line(error)}") from error
-    finally:
-        engine.dispose()
 
 
 def newer(name: str, version: str) -> str:

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 
 from restoration_core.errors import InputError
-from sweeps.store import open_reader, open_writer
+from sweeps.store import StoreReadOnly, open_reader, open_writer
 from sweeps.store.engine import make_engine
 from sweeps.store.strict_json import strict_json
 
@@ -102,7 +101,7 @@ def test_a_writer_takes_the_write_lock_when_it_begins(url: str, tmp_path: Path) 
 def test_a_reader_cannot_write(url: str) -> None:
     open_writer(url).close()
     engine = make_engine(url, read_only=True)
-    with pytest.raises(OperationalError, match="readonly database"), engine.begin() as connection:
+    with pytest.raises(StoreReadOnly, match=r"cannot be written .*readonly database"), engine.begin() as connection:
         connection.execute(text("DELETE FROM sweeps"))
     engine.dispose()
 
