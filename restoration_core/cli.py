@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 from restoration_core.errors import Failure, InputError, InputErrors, unknown
+from restoration_core.informing import protect_output
 
 ENTRY_POINT_GROUP = "restoration.commands"
 
@@ -44,9 +45,13 @@ def restoration() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command; exit 0, 1 (failed), 2 (bad input, one line per fault) or 130 (interrupted)."""
+    """Run the command; exit 0, 1 (failed), 2 (bad input, one line per fault) or 130 (interrupted).
+
+    The status tells of the work, not of its output: where nobody can read what a run prints, it goes on in silence.
+    """
+    protect_output()
     try:
-        status = restoration.main(arguments, standalone_mode=False)
+        status = restoration.main(arguments, "restoration", standalone_mode=False)
     except InputErrors as error:
         for line in error.lines:
             click.echo(f"error: {line}", err=True)
@@ -57,6 +62,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Failure as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         click.echo(f"error: {message}", err=True)

@@ -11,7 +11,7 @@ from sweeps.commands.running import replay, resume, run
 from sweeps.commands.upkeep import delete, sync
 
 
-@click.group()
+@click.group(short_help="Search the weights of priors, and read results.")
 @address_options
 @click.pass_context
 def sweep(context: click.Context, addresses: Addresses) -> None:

@@ -13,14 +13,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from restoration_core.commands.tables import make_table, print_table
+from restoration_core.commands.tables import print_table
 from restoration_core.errors import InputError
+from restoration_core.informing import PrintingCommand
 
 if TYPE_CHECKING:
     from restoration_core.networks import TrainingReport
 
 
-@click.command()
+@click.command(cls=PrintingCommand, short_help="List the networks, or the layers of one.")
 @click.argument("name", required=False)
 @click.option("--size", type=click.IntRange(min=1), help="Picture size for the shapes (default: the native size).")
 @click.option("--presets", "with_presets", is_flag=True, help="Print every preset's constants layer by layer.")
@@ -52,12 +53,17 @@ def _print_networks(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
         return
-    table = make_table("network", "weights", "native size", "parameters", "layer names")
-    for entry in entries:
-        parameters = f"{entry.parameters / 1e6:.1f} M" if entry.parameters else "-"
-        names = "conv3/relu" if entry.thesis_names else "module paths"
-        table.add_row(entry.name, " ".join(entry.weights), str(entry.native_size), parameters, names)
-    print_table(table)
+    rows = [
+        {
+            "network": entry.name,
+            "native size": entry.native_size,
+            "parameters": f"{entry.parameters / 1e6:.1f} M" if entry.parameters else None,
+            "layer names": "conv3/relu" if entry.thesis_names else "module paths",
+            "weights": " ".join(entry.weights),
+        }
+        for entry in entries
+    ]
+    print_table(rows, list(rows[0]))
 
 
 def _print_layers(name: str, size: int | None, as_json: bool) -> None:
@@ -76,19 +82,26 @@ def _print_layers(name: str, size: int | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"network": name, "size": size, "layers": rows}, indent=2))
         return
-    table = make_table("layer", f"shape at {size} px", "stride", "receptive field")
-    for row in rows:
-        shown = " x ".join(str(side) for side in row["shape"]) if row["shape"] else f"takes {row['valid_sizes']} px"
-        table.add_row(row["layer"], shown, str(row["stride"]), str(row["receptive_field"]))
-    print_table(table)
+    table = [
+        {
+            "layer": row["layer"],
+            f"shape at {size} px": " x ".join(map(str, row["shape"]))
+            if row["shape"]
+            else f"takes {row['valid_sizes']} px",
+            "stride": row["stride"],
+            "receptive field": row["receptive_field"],
+        }
+        for row in rows
+    ]
+    print_table(table, list(table[0]))
 
 
-@click.group()
+@click.group(short_help="Train the small bundled network.")
 def network() -> None:
     """Train the small network that ships with the package."""
 
 
-@network.command()
+@network.command(short_help="Train cifar_alexnet on CIFAR-10.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder with CIFAR-10.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where to write the .safetensors file.")
 @click.option("--epochs", type=click.IntRange(min=1), default=10, show_default=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restoration_core.commands.tables import make_table, print_table
+from restoration_core.commands.tables import cell, output_width, print_table
 
 if TYPE_CHECKING:
     from restoration_core.objectives import Preset
@@ -57,15 +57,20 @@ def _as_data(layers: dict[str, Preset]) -> list[dict[str, object]]:
 def _print_table(layers: dict[str, Preset]) -> None:
     rows = {layer: {c.name: c for c in preset.constants()} for layer, preset in layers.items()}
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    table = make_table("layer", *(name.replace("_", " ") for name in columns))
-    units: dict[str, str] = {}
-    for layer, row in rows.items():
-        table.add_row(layer, *(_shown(row[name].value) if name in row else "-" for name in columns))
-        units |= {name: constant.unit for name, constant in row.items()}
-    print_table(table)
+    units = {name: constant.unit for row in rows.values() for name, constant in row.items()}
+    named = {name: name.replace("_", " ") for name in columns}
+    table = [
+        {"layer": layer, **{named[name]: _shown(row[name].value) if name in row else "-" for name in columns}}
+        for layer, row in rows.items()
+    ]
+    # On a terminal a constant that is the same at every layer is said once; a pipe gets every column.
+    seen = output_width() is not None and len(table) > 1
+    same = [name for name in columns if seen and len({row[named[name]] for row in table}) == 1]
+    print_table(table, ["layer", *(named[name] for name in columns if name not in same)])
     for name in columns:
-        click.echo(f"  {name.replace('_', ' ')}: {units[name]}")
+        everywhere = f"{table[0][named[name]]} at every layer; " if name in same else ""
+        click.echo(f"  {named[name]}: {everywhere}{units[name]}")
 
 
 def _shown(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:.4g}"
+    return str(int(value)) if value == int(value) else cell(value)

@@ -13,6 +13,7 @@ import click
 from restoration_core.commands.prior_calibrate import calibrate
 from restoration_core.commands.prior_train import train
 from restoration_core.errors import InputError
+from restoration_core.informing import PrintingCommand
 
 if TYPE_CHECKING:
     from restoration_core.priors.library import Entry, PriorLibrary
@@ -26,7 +27,7 @@ _LIBRARY = click.option(
 )
 
 
-@click.group()
+@click.group(short_help="Train, list, show and calibrate priors.")
 def prior() -> None:
     """Train, list, show and calibrate learned priors on pictures and feature maps."""
 
@@ -35,7 +36,7 @@ prior.add_command(calibrate)
 prior.add_command(train)
 
 
-@prior.command(name="list")
+@prior.command(name="list", cls=PrintingCommand, short_help="List the priors that are there.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @_LIBRARY
 def list_priors(as_json: bool, library: Path | None) -> None:
@@ -44,19 +45,27 @@ def list_priors(as_json: bool, library: Path | None) -> None:
     if as_json:
         click.echo(json.dumps([_plain(entry) for entry in entries], indent=2))
         return
-    from restoration_core.commands.tables import make_table, print_table
+    from restoration_core.commands.tables import print_table
 
-    table = make_table("key", "name", "family", "layer", "network", "dims", "loss", "where", "learned from")
-    for entry in entries:
-        maps, report = entry.recipe.maps, entry.report
-        place = ("pictures", "") if maps is None else (maps.layer, maps.network)
-        numbers = (str(report.dims or ""), f"{report.best_loss:.4g}")
-        where = "bundled" if entry.bundled else "library"
-        table.add_row(entry.key, entry.name, entry.recipe.family, *place, *numbers, where, entry.description)
-    print_table(table)
+    rows = [
+        {
+            "key": entry.key,
+            "name": entry.name,
+            "where": "bundled" if entry.bundled else "library",
+            "family": entry.recipe.family,
+            "of": "pictures"
+            if entry.recipe.maps is None
+            else f"{entry.recipe.maps.layer} of {entry.recipe.maps.network}",
+            "dims": entry.report.dims or None,
+            "loss": entry.report.best_loss,
+            "learned from": entry.description,
+        }
+        for entry in entries
+    ]
+    print_table(rows, ["key", "name", "where", "family", "of", "dims", "loss", "learned from"], head=3)
 
 
-@prior.command()
+@prior.command(short_help="Print what a prior was made of; draw its filters.")
 @click.argument("name", metavar="KEY|NAME")
 @click.option("--to", type=click.Path(path_type=Path), help="Draw the filters into this picture file.")
 @click.option(

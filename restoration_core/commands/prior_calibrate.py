@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # torch is imported inside the command, so that `--help` answers at once.
 
 
-@click.command()
+@click.command(short_help="Measure what a calibrated weight is at a layer.")
 @click.argument("priors", nargs=-1, required=True, metavar="PRIOR...")
 @click.option("--network", default="cifar_alexnet", show_default=True, help="Name of the network.")
 @click.option("--weights", help="bundled, imagenet, random or a path; default: the network's own.")
@@ -151,28 +151,27 @@ def _plain(calibration: Calibration) -> dict[str, Any]:
 
 
 def _print_table(found: Sequence[Calibration]) -> None:
-    from restoration_core.commands.tables import make_table, print_table
+    from restoration_core.commands.tables import print_table
 
-    table = make_table(
-        "prior",
-        "on",
-        "r",
-        "s",
-        "kappa features",
-        "kappa prior",
-        "raw weight of 1",
-        "energy natural 5/50/95 %",
-        "energy noisy",
-        "energy noise",
-    )
+    rows = []
     for calibration in found:
-        on, unit = calibration.recipe.prior_layer or "picture", _unit(calibration)
-        kappas = [_at(curve.at, calibration.level) for curve in (calibration.features, calibration.prior)]
-        spreads = [_spread(calibration.energies.get(kind)) for kind in ("natural", "noisy", "noise")]
-        raw = "-" if unit is None else f"{unit:.3g}"
-        errors = (f"{calibration.error:.3f}", f"{calibration.level:.3f}")
-        table.add_row(calibration.prior_name, on, *errors, *kappas, raw, *spreads)
-    print_table(table)
+        unit = _unit(calibration)
+        spreads = {kind: _spread(calibration.energies.get(kind)) for kind in ("natural", "noisy", "noise")}
+        rows.append(
+            {
+                "prior": calibration.prior_name,
+                "on": calibration.recipe.prior_layer or "picture",
+                "raw weight of 1": "-" if unit is None else f"{unit:.3g}",
+                "r": f"{calibration.error:.3f}",
+                "s": f"{calibration.level:.3f}",
+                "kappa features": _at(calibration.features.at, calibration.level),
+                "kappa prior": _at(calibration.prior.at, calibration.level),
+                "energy natural 5/50/95 %": spreads["natural"],
+                "energy noisy": spreads["noisy"],
+                "energy noise": spreads["noise"],
+            }
+        )
+    print_table(rows, list(rows[0]))
 
 
 def _at(curve: Callable[[float], float], level: float) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # torch is imported inside the command, so that `--help` answers at once.
 
 
-@click.command()
+@click.command(short_help="Learn a prior on pictures or feature maps.")
 @click.option(
     "--images", default="samples", show_default=True, metavar="DIR|samples", help="Photographs to learn from."
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restoration_core.commands.progress import show_progress
-from restoration_core.commands.tables import make_table, print_table
+from restoration_core.commands.tables import print_table
 from restoration_core.paths import as_text, reason
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # torch is imported inside the command, so that `--help` answers at once.
 
 
-@click.command()
+@click.command(short_help="Reconstruct pictures from the features of layers.")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|DIR...")
 @click.option(
     "--network", default="cifar_alexnet", show_default=True, help="Name, or package.module:factory of one's own."
@@ -154,29 +154,29 @@ def _run(plan: Plan, records: Records, out: Path, quiet: bool) -> list[Record]:
 
 def _print_table(rows: Sequence[Record], plan: Plan) -> None:
     several, gap = plan.request.restarts > 1, plan.request.gap
-    table = make_table(
-        "image",
-        "layer",
-        "PSNR / dB",
-        "SSIM",
-        "feature error",
-        *(("objective / from truth",) if gap else ()),
-        *(("PSNR of mean", "SSIM of mean", "spread") if several else ()),
-        "iterations",
-        "time / s",
-        "status",
-    )
+    table = []
     for row in rows:
         metrics, mean = row["metrics"], row.get("mean", {}).get("metrics", {})
-        values = [_shown(metrics.get(name)) for name in ("psnr", "ssim", "feature_error")]
-        if gap:
-            values.append(_shown(row.get("gap", {}).get("ratio")))
-        if several:
-            values += [_shown(mean.get("psnr")), _shown(mean.get("ssim")), _shown(row.get("spread"))]
-        table.add_row(
-            row["image"], row["layer"], *values, str(row["iterations"]), f"{row['compute_s']:.1f}", row["status"]
+        of_mean = {
+            "PSNR of mean": _shown(mean.get("psnr")),
+            "SSIM of mean": _shown(mean.get("ssim")),
+            "spread": _shown(row.get("spread")),
+        }
+        table.append(
+            {
+                "image": row["image"],
+                "layer": row["layer"],
+                "PSNR / dB": _shown(metrics.get("psnr")),
+                "SSIM": _shown(metrics.get("ssim")),
+                "feature error": _shown(metrics.get("feature_error")),
+                "status": row["status"],
+                **({"objective / from truth": _shown(row.get("gap", {}).get("ratio"))} if gap else {}),
+                **(of_mean if several else {}),
+                "iterations": row["iterations"],
+                "time / s": f"{row['compute_s']:.1f}",
+            }
         )
-    print_table(table)
+    print_table(table, list(table[0]), head=6)
 
 
 def _print_notes(rows: Sequence[Record], plan: Plan, out: Path, sheets: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""What the sweep commands share: the two addresses, tables, JSON. Imports nothing heavy."""
+"""What the sweep commands share: the two addresses, JSON, durations. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -17,7 +17,6 @@ from restoration_core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
 
 DEFAULT_STORE = "sqlite:///restoration.db"
 DEFAULT_MLFLOW = "sqlite:///mlflow.db"
@@ -25,7 +24,6 @@ MLFLOW_OFF = "off"
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_PLAIN_WIDTH = 200
 
 
 @dataclass(frozen=True)
@@ -74,47 +72,20 @@ def json_option(command: Callable[_P, _R]) -> Callable[_P, _R]:
     return click.option("--json", "as_json", is_flag=True, help="JSON on standard output, for machines.")(command)
 
 
-def console() -> Console:
-    """Return the console of standard output; wide where nobody looks, so that no cell is cut."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False, soft_wrap=False)
-
-
 def print_json(value: Any) -> None:
     """Print JSON; what is not finite becomes null."""
-    click.echo(json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
+    plain = _jsonable(value)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(plain, indent=2, allow_nan=False)
+    click.echo(text)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return a frame's rows as plain data, missing values as None."""
     return [{str(key): _jsonable(value) for key, value in row.items()} for row in frame.to_dict(orient="records")]
-
-
-def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str | None = None) -> None:
-    """Print a table of the given columns, those of ``rows`` that exist and are not empty throughout."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    shown = [name for name in columns if any(row.get(name) is not None for row in rows)]
-    table = Table(title=title, title_justify="left")
-    for name in shown:
-        numeric = all(isinstance(row.get(name), int | float | None) for row in rows)
-        table.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(cell(row.get(name))) for name in shown))
-    console().print(table)
-
-
-def cell(value: Any) -> str:
-    """Return a value as a table shows it: four significant digits, nothing for None."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)
 
 
 def duration(seconds: float) -> str:

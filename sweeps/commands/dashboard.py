@@ -13,7 +13,7 @@ from restoration_core.errors import InputError
 from sweeps.commands.common import Addresses, address_options
 
 
-@click.command()
+@click.command(short_help="Show the sweeps of a store in the browser.")
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @address_options

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import click
 
+from restoration_core.commands.tables import print_table
 from restoration_core.errors import InputError
-from sweeps.commands.common import Addresses, address_options, json_option, print_json, print_rows
+from restoration_core.informing import PrintingCommand
+from sweeps.commands.common import Addresses, address_options, json_option, print_json
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "sqlalchemy", "alembic", "pydantic", "streamlit")
 LEAST_PYTHON = (3, 11)
@@ -35,7 +37,7 @@ class Finding:
         return not self.remedy
 
 
-@click.command()
+@click.command(cls=PrintingCommand, short_help="Is everything there that a sweep needs?")
 @json_option
 @address_options
 def doctor(as_json: bool, addresses: Addresses) -> None:
@@ -48,7 +50,7 @@ def doctor(as_json: bool, addresses: Addresses) -> None:
             {"": "ok" if item.ok else "problem", "what": item.what, "found": item.found, "remedy": item.remedy or None}
             for item in findings
         ]
-        print_rows(rows, ["", "what", "found", "remedy"])
+        print_table(rows, ["", "what", "found", "remedy"], head=2)
     if not all(item.ok for item in findings):
         click.get_current_context().exit(1)
 

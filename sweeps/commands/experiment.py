@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restoration_core.informing import PrintingCommand
 from sweeps.commands.common import json_option, print_json
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ _TRAIN = click.option(
 )
 
 
-@click.group()
+@click.group(short_help="Compare arms of priors on unseen photographs.")
 def experiment() -> None:
     """Compare priors as a sceptic would: equal search for every arm, other photographs to test on, random starts."""
 
 
-@experiment.command()
+@experiment.command(cls=PrintingCommand, short_help="Say what an experiment computes and how long it takes.")
 @click.argument("file", type=_FILE)
 @_SEARCH
 @_TEST
@@ -62,7 +63,7 @@ def plan(
         click.echo(line)
 
 
-@experiment.command()
+@experiment.command(short_help="Run an experiment and write its report.")
 @click.argument("file", type=_FILE)
 @click.option("--out", required=True, type=_FOLDER, help="Folder of the experiment, made when missing.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, one core each.")
@@ -91,7 +92,7 @@ def run(
         click.get_current_context().exit(1)
 
 
-@experiment.command()
+@experiment.command(short_help="Write the report of what is done so far.")
 @click.argument("out", type=_FOLDER)
 def report(out: Path) -> None:
     """Write the report of what is done so far in the experiment's folder OUT."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
-from sweeps.commands.common import console, duration, json_option, print_json, print_rows
+from restoration_core.commands.tables import output_width, print_pairs, wrapped
+from restoration_core.informing import PrintingCommand
+from sweeps.commands.common import duration, json_option, print_json
 
 _FILE = click.Path(dir_okay=False, path_type=str)
 
 
-@click.command()
+@click.command(cls=PrintingCommand, short_help="Check a spec: all faults at once.")
 @click.argument("file", type=_FILE)
 @json_option
 def validate(file: str, as_json: bool) -> None:
@@ -27,7 +29,7 @@ def validate(file: str, as_json: bool) -> None:
     )
 
 
-@click.command()
+@click.command(cls=PrintingCommand, short_help="Say what a sweep will cost: hours, memory, disk.")
 @click.argument("file", type=_FILE)
 @json_option
 def plan(file: str, as_json: bool) -> None:
@@ -39,17 +41,17 @@ def plan(file: str, as_json: bool) -> None:
     if as_json:
         print_json(found.as_dict())
         return
-    rows = [
-        {"what": "trials", "value": f"{found.trials} ({found.baselines} of them baselines)"},
-        {"what": "pictures a trial", "value": str(found.pictures)},
-        {"what": "reconstructions", "value": str(found.rows)},
-        {"what": "iterations", "value": f"{found.iterations:,}"},
-        {"what": "pack", "value": f"{found.pack} trials in a batch of {found.batch_rows} reconstructions"},
-        {"what": "actors", "value": f"{found.actors} ({found.device})"},
-        {"what": "time (estimate)", "value": duration(found.seconds)},
-        {"what": "memory (estimate)", "value": f"{found.memory_mb:,.0f} MB"},
-        {"what": "disk (estimate)", "value": f"{found.disk_mb:,.1f} MB"},
-    ]
-    print_rows(rows, ["what", "value"], title=f"Plan of {found.name}")
+    pairs = {
+        "trials": f"{found.trials} ({found.baselines} of them baselines)",
+        "pictures a trial": found.pictures,
+        "reconstructions": found.rows,
+        "iterations": f"{found.iterations:,}",
+        "pack": f"{found.pack} trials in a batch of {found.batch_rows} reconstructions",
+        "actors": f"{found.actors} ({found.device})",
+        "time (estimate)": duration(found.seconds),
+        "memory (estimate)": f"{found.memory_mb:,.0f} MB",
+        "disk (estimate)": f"{found.disk_mb:,.1f} MB",
+    }
+    print_pairs(pairs, title=f"Plan of {found.name}")
     for note in found.notes:
-        console().print(f"note: {note}", markup=False)
+        click.echo("\n".join(wrapped(f"note: {note}", output_width())))

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from sweeps.commands.common import cell, duration
+from restoration_core.commands.tables import cell
+from sweeps.commands.common import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

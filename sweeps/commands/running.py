@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restoration_core.commands.tables import cell
 from restoration_core.errors import Failure, InputError
-from sweeps.commands.common import Addresses, address_options, cell, json_option, print_json, print_rows
+from sweeps.commands.best_table import best_trials, print_best
+from sweeps.commands.common import Addresses, address_options, json_option, print_json
 from sweeps.commands.progress import ProgressDisplay
-from sweeps.commands.reading import best_rows, print_best
+from sweeps.commands.reading import MOST_TRIALS
+from sweeps.commands.verdict_table import print_verdict
 
 if TYPE_CHECKING:
     from sweeps.lifecycle.launch import SweepOutcome
@@ -25,7 +28,7 @@ _NO_VERDICT = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Run the sweep in a file to its end.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=str))
 @_RUNNER
 @click.option("--name", help="Name of the sweep, instead of the file's.")
@@ -58,7 +61,7 @@ def run(file: str, runner: str, name: str | None, again: bool, no_verdict: bool,
     _conclude(outcome, addresses)
 
 
-@click.command()
+@click.command(short_help="Run what is left of a sweep.")
 @click.argument("name")
 @_RUNNER
 @_NO_VERDICT
@@ -79,9 +82,9 @@ def resume(name: str, runner: str, no_verdict: bool, addresses: Addresses) -> No
     _conclude(outcome, addresses)
 
 
-@click.command()
+@click.command(short_help="Run a trial again and compare its pictures.")
 @click.argument("name")
-@click.argument("number", type=click.IntRange(min=0))
+@click.argument("number", type=click.IntRange(0, MOST_TRIALS))
 @json_option
 @address_options
 def replay(name: str, number: int, as_json: bool, addresses: Addresses) -> None:
@@ -156,9 +159,9 @@ def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
         failures = reader.trials(name, ["failed"])["failure"].dropna().value_counts().head(3).to_dict()
     finally:
         reader.close()
-    rows, fixed = best_rows(addresses.store, name, 5)
-    if rows:
-        print_best(rows, f"Best trials of {name}", fixed)
+    best = best_trials(addresses.store, name, 5)
+    if best.rows:
+        print_best(best)
     for reason, count in failures.items():
         click.echo(f"{count} failed: {reason}", err=True)
     if outcome.verdict:
@@ -179,30 +182,6 @@ def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
     click.echo(f"to look at it: restoration dashboard{addresses.options()}")
     if outcome.status == SweepStatus.FAILED:
         click.get_current_context().exit(1)
-
-
-def print_verdict(verdict: Mapping[str, Any]) -> None:
-    """Print how the winner did on pictures and seeds that the search had not seen."""
-    comparisons: Mapping[str, Mapping[str, Mapping[str, Any]]] = verdict.get("comparisons", {})
-    rows = [
-        {
-            "baseline": baseline,
-            "metric": metric,
-            "winner's": numbers["winner"],
-            "baseline's": numbers["baseline"],
-            "difference": numbers["difference"],
-            "95 % interval": " to ".join(f"{end:+.3g}" for end in numbers["interval"])
-            if numbers["pictures"] > 1
-            else None,
-            "better on": f"{numbers['better_on']} of {numbers['pictures']}",
-        }
-        for baseline, metrics in comparisons.items()
-        for metric, numbers in metrics.items()
-    ]
-    if rows:
-        seeds = verdict.get("seeds")
-        print_rows(rows, list(rows[0]), title=f"Verdict on pictures that were not searched on, {seeds} new seeds each")
-    click.echo(str(verdict.get("summary", "")))
 
 
 def _ended(outcome: SweepOutcome) -> str:

@@ -12,7 +12,7 @@ from restoration_core.errors import Failure, InputError
 from sweeps.commands.common import Addresses, address_options, json_option, print_json
 
 
-@click.command()
+@click.command(short_help="Give MLflow what the store has and it has not.")
 @click.argument("name", required=False)
 @json_option
 @address_options
@@ -35,7 +35,7 @@ def sync(name: str | None, as_json: bool, addresses: Addresses) -> None:
         click.get_current_context().exit(1)
 
 
-@click.command()
+@click.command(short_help="Delete a sweep from the store.")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @address_options

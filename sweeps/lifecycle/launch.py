@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from restoration_core.errors import Failure
+from restoration_core.informing import guarded
 from sweeps.execution.devices import check_gpus
 from sweeps.execution.lease import Lease, new_holder, user_name
 from sweeps.execution.runners.base import Job, Progress, RunReport, open_runner
@@ -75,7 +76,7 @@ def start(
         mlflow_uri: where they are tracked as well; None for nowhere.
         name: in place of the spec's.
         verdict: judge the winner on the validation pictures at the end.
-        progress: called now and then with the coordinator's `progress()`.
+        progress: called now and then with the coordinator's `progress()`; what it raises ends its calls, not the run.
         notice: called with a line of text while a missing prior is trained or a calibration measured.
 
     Raises:
@@ -97,8 +98,8 @@ def start(
     images = load(spec.images, spec.image_size)
     validation = load(spec.validate_on, spec.image_size)
     with open_writer(store_url) as writer:
-        priors, prior_keys = train_missing(spec, classifier, writer, notice)
-        units, calibration_keys = calibrate_missing(spec, classifier, images, priors, writer, notice)
+        priors, prior_keys = train_missing(spec, classifier, writer, guarded(notice))
+        units, calibration_keys = calibrate_missing(spec, classifier, images, priors, writer, guarded(notice))
         sweep_id = writer.create_sweep(
             NewSweep(
                 name=spec.name,
@@ -132,6 +133,7 @@ def carry_through(
     progress: Progress,
 ) -> SweepOutcome:
     """Track, run, judge and close a sweep that is in the store."""
+    progress = guarded(progress)
     with _tracking(job.store_url, mlflow_uri) as tracked:
         startup_s: float | None = None
         try:

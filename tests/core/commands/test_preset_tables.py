@@ -57,3 +57,11 @@ def test_bad_arguments_are_input_errors() -> None:
         run("alexnet", "--preset", "mv2061")
     with pytest.raises(InputError, match="--size has no part in the constants of presets"):
         run("alexnet", "--presets", "--size", "64")
+
+
+def test_on_a_terminal_a_constant_of_every_layer_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("alexnet", "--preset", "mv2016").splitlines()
+    assert lines[1].split() == ["layer", "feature", "weight", "jitter"]
+    assert "  iterations: 350 at every layer; steps" in lines
+    assert max(map(len, lines)) <= 80
