@@ -40,7 +40,7 @@ from restoration_core.seeds import derive_seed
 Progress = Callable[[str], None]
 """Told in words what is measured next."""
 
-_PIXELS_AT_ONCE = 8 * 224 * 224
+PIXELS_AT_ONCE = 8 * 224 * 224
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ class Calibrator:
         return torch.stack([noise_matched(picture.cpu(), generator) for picture in self._pictures]).to(self._pictures)
 
     def _chunks(self) -> Iterator[slice]:
-        together = max(1, _PIXELS_AT_ONCE // self._size**2)
+        together = max(1, PIXELS_AT_ONCE // self._size**2)
         for first in range(0, len(self._pictures), together):
             yield slice(first, first + together)
 

@@ -24,7 +24,7 @@ from restoration_core.priors.expert_functions import Expert
 from restoration_core.priors.prior import Prior
 
 # Responses worked on at once: small enough for a CPU's caches; an accelerator wants more work in a launch.
-_CPU_CHUNK_BYTES = 4 << 20
+CPU_CHUNK_BYTES = 4 << 20
 _ACCELERATOR_CHUNK_BYTES = 256 << 20
 
 
@@ -232,7 +232,7 @@ class ConvolutionalExperts(Prior):
     def _bands(self, coarse: Tensor) -> Iterator[slice]:
         """Split the rows of places into bands whose responses fit the budget, as even as can be."""
         rows, columns = (length - self.patch_size + 1 for length in coarse.shape[2:])
-        budget = _CPU_CHUNK_BYTES if coarse.device.type == "cpu" else _ACCELERATOR_CHUNK_BYTES
+        budget = CPU_CHUNK_BYTES if coarse.device.type == "cpu" else _ACCELERATOR_CHUNK_BYTES
         row_bytes = len(coarse) * len(self.filters) * columns * coarse.element_size()
         bands = -(-rows // max(1, budget // row_bytes))
         for band in range(bands):

@@ -16,7 +16,7 @@ from restoration_core.priors.denoiser.recipe import DenoiserRecipe
 from restoration_core.priors.maps import MapSource, in_batches
 from restoration_core.seeds import derive_seed
 
-_POOL_BYTES = 256 << 20
+POOL_BYTES = 256 << 20
 _POOL_STEPS = 50
 _READ_TOGETHER = 8
 _JUDGED_CROPS = 48
@@ -57,7 +57,7 @@ class Crops:
         self._recipe, self._source, self._indices, self._part = recipe, source, tuple(indices), part
         self._scales = recipe.scales if recipe.maps is None else (1.0,)
         values = source.maps(self._indices[:1])[0].numel() * sum(scale**2 for scale in self._scales)
-        self._pooled = min(len(self._indices), max(_READ_TOGETHER, int(_POOL_BYTES / (4 * values))))
+        self._pooled = min(len(self._indices), max(_READ_TOGETHER, int(POOL_BYTES / (4 * values))))
         self._pool: list[Tensor] = []
         self._held: int | None = None
 

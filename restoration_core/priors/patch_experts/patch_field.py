@@ -16,7 +16,7 @@ from restoration_core.priors.prior import Prior
 
 # Memory of the patches worked on at once: on a CPU small enough for caches and large enough for the matrix product to
 # run at full speed (measured: flat from 3 to 8 MiB); an accelerator wants more work in a launch.
-_CPU_CHUNK_BYTES = 6 << 20
+CPU_CHUNK_BYTES = 6 << 20
 _ACCELERATOR_CHUNK_BYTES = 256 << 20
 _SCRATCH_ROWS = 32
 
@@ -144,7 +144,7 @@ class PatchField(Prior):
 
     def _all_patches(self, x: Tensor) -> list[_Grid]:
         rows, columns = self._places(x)
-        together = self._pictures_together(x, rows * columns)
+        together = self.pictures_together(x, rows * columns)
         return [
             _Grid(slice(first, min(first + together, len(x))), 0, 0, rows, columns, 1)
             for first in range(0, len(x), together)
@@ -197,12 +197,15 @@ class PatchField(Prior):
         self.check(tuple(x.shape[1:]))
         return x.shape[2] - self.patch_size + 1, x.shape[3] - self.patch_size + 1
 
-    def _pictures_together(self, x: Tensor, patches: int) -> int:
-        # On a CPU a chunk never spans two pictures, so that a row's bits do not depend on the rows beside it.
+    def pictures_together(self, x: Tensor, patches: int) -> int:
+        """Return how many pictures, of so many ``patches`` each, are computed in one matrix product.
+
+        On a CPU always one, so that a row's bits do not depend on the rows beside it.
+        """
         return 1 if x.device.type == "cpu" else max(1, self._chunk_patches(x) // patches)
 
     def _chunk_patches(self, x: Tensor) -> int:
-        budget = _CPU_CHUNK_BYTES if x.device.type == "cpu" else _ACCELERATOR_CHUNK_BYTES
+        budget = CPU_CHUNK_BYTES if x.device.type == "cpu" else _ACCELERATOR_CHUNK_BYTES
         rows = len(self._weights) + self._groups * (self._dims + 1)
         return max(1, budget // (rows * x.element_size()))
 

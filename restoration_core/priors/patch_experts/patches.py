@@ -14,7 +14,7 @@ from restoration_core.errors import InputError
 from restoration_core.priors.maps import MapSource
 
 # Raw patches held at once.
-_CHUNK_BYTES = 256 << 20
+CHUNK_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def stream_patches(
         Pairs of places in the shuffled order, rising, ``(N,)``, and patches ``(N, C * size^2)``, channel by channel.
     """
     taken = source.channels if channels is None else len(channels)
-    most = max(1, _CHUNK_BYTES // (4 * taken * plan.size**2))
+    most = max(1, CHUNK_BYTES // (4 * taken * plan.size**2))
     for run in _runs([len(chosen) for chosen in plan.corners], most):
         drawn = [_cut(source, plan, index, channels) for index in run]
         places = torch.cat([plan.order[index] for index in run])

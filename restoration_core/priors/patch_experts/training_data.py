@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -126,7 +127,7 @@ def prepare(
     recipe: Recipe,
     source: MapSource,
     generator: torch.Generator,
-    kept: Mapping[str, Tensor] | None = None,
+    kept: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> TrainingData:
     """Draw, whiten and split the patches of a recipe; a tenth is held out.
 
@@ -136,7 +137,7 @@ def prepare(
         recipe: what to draw.
         source: maps.
         generator: of the held-out patches' noise.
-        kept: what :meth:`TrainingData.to_keep` gave for this recipe before.
+        kept: holds what :meth:`TrainingData.to_keep` gave for this recipe before; empty for a new training.
 
     Raises:
         InputError: as :func:`layout`; maps with too few places; maps without contrast.
@@ -144,7 +145,7 @@ def prepare(
     laid = layout(recipe, source)
     plan = plan_patches(source.sizes, recipe.patch_size, recipe.patches, derive_seed(recipe.seed, "patches"))
     held = max(1, recipe.patches // 10)
-    if kept is None:
+    if "whitening.mean" not in kept:
         check_contrast(source)
         whitening, level = _fit(recipe, source, laid, plan, held)
     else:

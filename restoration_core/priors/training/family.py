@@ -158,7 +158,7 @@ class TrainingReport:
         train_time_s: seconds, those before an interruption included.
         dims: dimensions the model works in (whitened dimensions kept; 0 where there is no such number).
         stopped: ``finished`` (all steps done), ``overfitting`` (the held-out loss no longer fell while that of the
-            training data did) ``stalled`` or ``converged`` (neither fell any more).
+            training data did), or ``stalled`` (neither fell any more; ``converged`` in files of denoisers).
     """
 
     iterations: int

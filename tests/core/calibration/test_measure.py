@@ -168,7 +168,7 @@ def test_what_does_not_depend_on_the_prior_is_measured_once(classifier: Classifi
 
 def test_chunks_of_pictures_give_the_same_numbers(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = calibrator(classifier).calibrate(TotalVariation(1.0), "tv")
-    monkeypatch.setattr("restoration_core.calibration.measure._PIXELS_AT_ONCE", SIZE * SIZE)
+    monkeypatch.setattr("restoration_core.calibration.measure.PIXELS_AT_ONCE", SIZE * SIZE)
     parts = calibrator(classifier).calibrate(TotalVariation(1.0), "tv")
     assert parts.prior.values == pytest.approx(whole.prior.values, rel=1e-4)
     assert parts.features.values == pytest.approx(whole.features.values, rel=1e-4)

@@ -66,7 +66,7 @@ def energy_by_definition(prior: ConvolutionalExperts, x: Tensor, level: int) -> 
 
 @pytest.fixture(params=[1, 4_000, 8 << 20], ids=["one-row-bands", "few-row-bands", "one-band"])
 def _chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CPU_CHUNK_BYTES", request.param)
+    monkeypatch.setattr(module, "CPU_CHUNK_BYTES", request.param)
 
 
 @pytest.mark.usefixtures("_chunk")

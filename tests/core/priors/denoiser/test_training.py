@@ -100,7 +100,7 @@ def test_it_keeps_the_lowest_held_out_loss_and_tells_progress() -> None:
 
 
 def test_same_seed_same_prior_and_another_seed_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_MOST_LEFT", 2)  # so short a training learns nothing yet
+    monkeypatch.setattr(training, "MOST_NOISE_LEFT", 2)  # so short a training learns nothing yet
     short = dataclasses.replace(SMALL, iterations=10)
     first, again, other = (train_denoiser(dataclasses.replace(short, seed=seed), smooth(6)).prior for seed in (0, 0, 1))
     assert isinstance(first, Denoiser) and isinstance(again, Denoiser) and isinstance(other, Denoiser)  # noqa: PT018
@@ -126,7 +126,7 @@ def test_levels_on_maps_count_in_their_standard_deviation() -> None:
 
 
 def test_a_file_whose_tensors_are_not_the_recipes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_MOST_LEFT", 2)
+    monkeypatch.setattr(training, "MOST_NOISE_LEFT", 2)
     trained = train_denoiser(dataclasses.replace(SMALL, iterations=20), smooth(3))
     for wrong in ({"depth": 6}, {"width": 13}):
         other = dataclasses.replace(trained, recipe=dataclasses.replace(SMALL, iterations=20, **wrong))  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ def test_held_out_maps_are_never_shown() -> None:
 
 
 def test_maps_that_do_not_fit_the_pool_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "_POOL_BYTES", 10 * 3 * 24 * 24 * 4)
+    monkeypatch.setattr(samples, "POOL_BYTES", 10 * 3 * 24 * 24 * 4)
     source = Source([torch.full((3, 24, 24), float(index)) for index in range(60)])
     crops = Crops(SMALL, source, range(60), "shown")
     turns = [{float(v) for step in (50 * turn, 50 * turn + 49) for v in crops.clean(step, 99)[:, 0, 0, 0]}

@@ -73,7 +73,7 @@ def test_bank_is_the_field_of_its_dense_filters(
     chunk_bytes: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_CPU_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(module, "CPU_CHUNK_BYTES", chunk_bytes)
     prior, dense = pair(expert)
     x = draw(2, CHANNELS, 9, 7, seed=4)
     energy, gradient = prior.energy_and_gradient(x)

@@ -114,7 +114,7 @@ def test_patches_in_small_batches_give_the_same_prior(bank: str, monkeypatch: py
     recipe, source = with_bank(bank, iterations=10), SmoothMaps()
     whole = train_patch_experts(recipe, source).prior
     assert source.read == 1 + 2 * len(source)  # to see contrast, for the moments and for the patches
-    monkeypatch.setattr(patches_module, "_CHUNK_BYTES", 4 * 54 * 400)
+    monkeypatch.setattr(patches_module, "CHUNK_BYTES", 4 * 54 * 400)
     parts = train_patch_experts(recipe, SmoothMaps()).prior
     picture = SmoothMaps().maps([9])[0][None]
     torch.testing.assert_close(parts.gradient(picture), whole.gradient(picture), rtol=1e-3, atol=1e-7)

@@ -38,7 +38,7 @@ def convolution_energy(prior: PatchExperts, x: Tensor) -> Tensor:
 
 @pytest.fixture(params=[1, 3_000, 8 << 20], ids=["one-row-chunks", "few-row-chunks", "one-chunk"])
 def _chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CPU_CHUNK_BYTES", request.param)
+    monkeypatch.setattr(module, "CPU_CHUNK_BYTES", request.param)
 
 
 @pytest.mark.usefixtures("_chunk")
@@ -89,8 +89,8 @@ def test_rows_of_a_batch_do_not_see_each_other(name: str) -> None:
 def test_several_pictures_in_a_chunk_as_on_an_accelerator_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     prior, x = random_prior("logistic"), pictures(5, 3, 7, 8)
     expected = prior.energy_and_gradient(x)
-    monkeypatch.setattr(PatchExperts, "_pictures_together", lambda *_: 2)
-    monkeypatch.setattr(module, "_CPU_CHUNK_BYTES", 8_000)
+    monkeypatch.setattr(PatchExperts, "pictures_together", lambda *_: 2)
+    monkeypatch.setattr(module, "CPU_CHUNK_BYTES", 8_000)
     for got, wanted in zip(prior.energy_and_gradient(x), expected, strict=True):
         torch.testing.assert_close(got, wanted, rtol=0, atol=1e-13)
 

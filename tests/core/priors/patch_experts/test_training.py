@@ -1,20 +1,38 @@
-"""Training: it finds known sources, is decided by its seed, keeps the best state and stops when it learns no more."""
+"""Training: it finds known sources, is decided by its seed, keeps the best state, and goes on after a kill."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from restoration_core.errors import InputError
 from restoration_core.priors.expert_functions import EXPERTS
+from restoration_core.priors.library.prior_library import PriorLibrary
 from restoration_core.priors.maps.photographs import Photographs
 from restoration_core.priors.patch_experts.patches import plan_patches, stream_patches
 from restoration_core.priors.patch_experts.recipe import Recipe
 from restoration_core.priors.patch_experts.training import train_patch_experts
+from restoration_core.priors.training import loop
+from restoration_core.priors.training.checkpoint import Checkpoint
 
+RECIPE = Recipe(
+    "student_t", 3, 30, "sha256:noise", 24, patches=1500, iterations=80, batch=64, learning_rate=0.03, free_norms=True
+)
 SMALL = Recipe("logistic", 3, 30, patches=4000, iterations=120, batch=128, learning_rate=0.05, short_side=40)
+
+
+def noise() -> Photographs:
+    generator = torch.Generator().manual_seed(0)
+    smooth = torch.nn.functional.avg_pool2d(torch.rand(3, 3, 44, 44, generator=generator), 3, 1)
+    return Photographs("sha256:noise", list(smooth))
 
 
 def textures(count: int = 3, side: int = 40) -> Photographs:
@@ -76,15 +94,6 @@ def test_removed_dc_gives_filters_without_a_mean(whitening: str) -> None:
     assert trained.prior.filters.mean(dim=(2, 3)).abs().amax() < 1e-3 * trained.prior.filters.abs().amax()
 
 
-@pytest.mark.slow
-def test_it_stops_early_when_the_held_out_loss_no_longer_falls() -> None:
-    # Four hundred patches are learned by heart at this rate.
-    recipe = dataclasses.replace(SMALL, patches=400, iterations=4000, batch=300, learning_rate=0.1, sigma=0.0005)
-    report = train_patch_experts(recipe, textures()).report
-    assert report.iterations < 4000
-    assert report.losses[-1][1] > report.best_loss
-
-
 def test_progress_is_told_at_every_check() -> None:
     told: list[tuple[int, int, float]] = []
     report = train_patch_experts(SMALL, textures(), lambda *values: told.append(values)).report
@@ -124,3 +133,117 @@ def test_few_experts_on_many_dimensions_are_trained(experts: int) -> None:
     assert trained.report.dims / experts > 89
     # Few filters are not asked to make up for all dimensions: each starts as heavy as if it stood for four.
     torch.testing.assert_close(trained.prior.alphas, torch.full((experts,), 6.0), rtol=0.05, atol=0)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("bank", ["full", "channelwise", "separable"])
+@pytest.mark.parametrize("last", [0, 25, 40])
+def test_interrupted_training_gives_bitwise_the_same_prior(
+    last: int, bank: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_SAVES", -1.0)  # after every step, between checks too
+    recipe = dataclasses.replace(RECIPE, bank=bank)
+    whole = train_patch_experts(recipe, noise())
+    checkpoint = Checkpoint(tmp_path / "state", recipe.key)
+    saved, save = 0, checkpoint.save
+
+    def dying(tensors: dict[str, torch.Tensor], state: dict[str, object]) -> None:
+        nonlocal saved
+        save(tensors, state)
+        saved += 1
+        if state["step"] == last:
+            raise Killed
+
+    monkeypatch.setattr(checkpoint, "save", dying)
+    with pytest.raises(Killed):
+        train_patch_experts(recipe, noise(), checkpoint=checkpoint)
+    assert saved == last + 1
+    told: list[int] = []
+    resumed = train_patch_experts(
+        recipe, noise(), lambda step, *_: told.append(step), Checkpoint(tmp_path / "state", recipe.key)
+    )
+    assert min(told) > last
+    assert resumed.report.losses == whole.report.losses
+    for one, other in zip(_tensors(resumed.prior), _tensors(whole.prior), strict=True):
+        assert torch.equal(one, other)
+
+
+def _tensors(prior: object) -> list[torch.Tensor]:
+    return [value for value in vars(prior).values() if isinstance(value, torch.Tensor)]
+
+
+_SCRIPT = """
+import sys, time
+from pathlib import Path
+from restoration_core.priors.library.prior_library import PriorLibrary
+from tests.core.priors.patch_experts.test_training import RECIPE, noise
+
+def slowly(step, steps, loss):
+    print(step, flush=True)
+    time.sleep(0.05)
+
+PriorLibrary(Path(sys.argv[1])).get(RECIPE, noise, slowly)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_killed_in_training_loses_nothing(tmp_path: Path) -> None:
+    whole = PriorLibrary(tmp_path / "whole").get(RECIPE, noise)
+    killed = PriorLibrary(tmp_path / "killed")
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SCRIPT, str(killed.root)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[4],
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) >= 30:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.wait(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert not list(killed.root.glob("*.safetensors"))
+    told: list[int] = []
+    resumed = killed.get(RECIPE, noise, lambda step, *_: told.append(step))
+    assert min(told) >= 30
+    assert torch.equal(resumed.filters, whole.filters)  # type: ignore[attr-defined]
+    assert torch.equal(resumed.alphas, whole.alphas)  # type: ignore[attr-defined]
+    assert killed.entry(RECIPE.key).report.losses == PriorLibrary(tmp_path / "whole").entry(RECIPE.key).report.losses
+    assert [path.suffix for path in killed.root.iterdir()] == [".safetensors"]  # the checkpoint is gone
+
+
+def test_time_before_the_interruption_counts(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "state", RECIPE.key)
+    train_patch_experts(RECIPE, noise(), lambda *_: time.sleep(0.01), checkpoint)
+    assert train_patch_experts(RECIPE, noise(), checkpoint=checkpoint).report.train_time_s > 0.4
+
+
+def test_state_of_another_training_is_passed_over(tmp_path: Path) -> None:
+    other = dataclasses.replace(RECIPE, seed=1)
+    path = tmp_path / "state"
+    train_patch_experts(other, noise(), checkpoint=Checkpoint(path, other.key))
+    told: list[int] = []
+    train_patch_experts(RECIPE, noise(), lambda step, *_: told.append(step), Checkpoint(path, RECIPE.key))
+    assert told[0] == 0
+
+
+def test_patches_learned_by_heart_stop_as_overfitting() -> None:
+    # Four hundred patches without noise, many free filters: what is learned of them does not hold for others.
+    recipe = dataclasses.replace(RECIPE, patches=400, experts=200, sigma=0.0005, learning_rate=0.01, iterations=1200)
+    report = train_patch_experts(recipe, noise()).report
+    assert report.stopped == "overfitting"
+    assert report.iterations < 1200
+    assert report.losses[-1][1] > report.best_loss + 1
+
+
+def test_a_training_that_ran_its_course_says_so() -> None:
+    assert train_patch_experts(RECIPE, noise()).report.stopped == "finished"
+
+
+def test_a_loss_that_diverges_is_told() -> None:
+    with pytest.raises(InputError, match=r"the loss diverged at step \d+ with 1e\+30; valid: a smaller one"):
+        train_patch_experts(dataclasses.replace(RECIPE, learning_rate=1e30), noise())
