@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from restoration_core.reconstruction import OBJECTIVE, BatchSolver, Problem, Result, Status
-from sweeps.execution.protocol import (
-    Acknowledgement,
-    Assignment,
-    CurveRecord,
-    Exchange,
-    PictureRecord,
-    Report,
-    TrialRecord,
-)
+from sweeps.execution.pack_batch import Ended, PackBatch
+from sweeps.execution.pack_records import PackTrial, RecordMaker, worker_name
+from sweeps.execution.protocol import Acknowledgement, Assignment, Exchange, Report, TrialRecord
 from sweeps.execution.worker_context import PackContext
-from sweeps.trial.metrics import Measuring, mean_over_images
-from sweeps.trial.pictures import encode
 
-STEPS_BETWEEN_LOOKS = 100
-"""Most iterations between two looks whether the pack should stop; fewer where they are slow."""
-FIRST_STEPS = 10
 REPORT_EVERY_S = 2.0
-
-Row = tuple[int, str]
 
 
 class CoordinatorLike(Protocol):
@@ -51,6 +35,7 @@ class PackSummary:
         solving_s: of that, in the solver; exchanging_s: waiting for the coordinator.
         occupied_row_s, capacity_row_s: rows busy in the solver times seconds, and rows there are times seconds while
             trials remained to be handed out.
+        notices: what a user should hear of how it went.
     """
 
     pack: str
@@ -64,22 +49,7 @@ class PackSummary:
     exchanging_s: float
     occupied_row_s: float
     capacity_row_s: float
-
-
-@dataclass
-class _Live:
-    """A trial in the batch."""
-
-    assignment: Assignment
-    raw: dict[str, Any]
-    problems: dict[str, Problem]
-    queue_s: float
-    results: dict[str, Result] = field(default_factory=dict)
-
-
-def worker_name() -> str:
-    """Return this process's name in the store: ``host:pid``."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    notices: tuple[str, ...] = ()
 
 
 def run_pack(
@@ -96,7 +66,8 @@ def run_pack(
     """Solve trials in one batch until the quota is used up or nothing remains.
 
     A trial is one row per picture of the sweep. Rows that came free are refilled at once. A trial that cannot be built,
-    raises or becomes non-finite is handed in as FAILED with the reason; the others go on.
+    solved, measured or recorded, or whose numbers are not finite, is handed in as failed with the reason; the others
+    go on. What the coordinator raises ends the pack.
 
     Args:
         coordinator: hands out and takes in.
@@ -106,7 +77,7 @@ def run_pack(
         pack: name of this pack, under which its trials are handed out.
         first: trials it was opened with.
         asked_at: seconds since the epoch when ``first`` was asked.
-        should_stop: looked at every ``STEPS_BETWEEN_LOOKS`` iterations; trials in the batch are then left as they are.
+        should_stop: looked at about every second; trials in the batch are then left as they are.
 
     Raises:
         StaleLease: another coordinator has taken the sweep over.
@@ -114,17 +85,26 @@ def run_pack(
     return _Pack(coordinator, context, width, quota, pack).run(first, asked_at or time.time(), should_stop)
 
 
+def give_back(
+    coordinator: CoordinatorLike, context: PackContext, pack: str, trials: Sequence[Assignment], error: Exception
+) -> PackSummary:
+    """Hand trials in as failed by the machine: this process cannot compute at all, e.g. its GPU is full."""
+    maker = RecordMaker(context, pack)
+    records = [replace(maker.failed(PackTrial(item), error), of_the_machine=True) for item in trials]
+    coordinator.exchange(records, 0, pack)
+    now = time.time()
+    return PackSummary(pack, worker_name(), len(records), len(records), 0, now, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
 class _Pack:
+    """One pack at work: asks, starts, solves, hands in, and keeps the times."""
+
     def __init__(self, coordinator: CoordinatorLike, context: PackContext, width: int, quota: int, pack: str) -> None:
         self._coordinator, self._context = coordinator, context
         self._width, self._quota, self._pack = width, quota, pack
-        self._worker = worker_name()
-        self._measuring = Measuring(context)
-        self._solver = self._new_solver()
-        self._live: dict[int, _Live] = {}
+        self._batch, self._maker = PackBatch(context, width), RecordMaker(context, pack)
         self._records: list[TrialRecord] = []
         self._taken = 0
-        self._steps = FIRST_STEPS
         self._dry = False  # the last answer brought fewer trials than there were free rows
         self._left: int | None = None
         self._counts = {"trials": 0, "failed": 0, "refused": 0}
@@ -135,10 +115,10 @@ class _Pack:
         started_at, started = time.time(), time.perf_counter()
         mark = reported = started
         while not should_stop():
-            free = min(self._width - len(self._live), self._quota - self._taken)
+            free = min(self._batch.width - self._batch.count, self._quota - self._taken)
             if self._records or (free > 0 and not self._dry):
-                self._exchange(free)
-            elif self._live:
+                self._exchange(max(free, 0))
+            elif self._batch.count:
                 self._advance()
             else:
                 break
@@ -151,22 +131,21 @@ class _Pack:
                 self._report()
         return PackSummary(
             pack=self._pack,
-            worker=self._worker,
+            worker=worker_name(),
             started_at=started_at,
             elapsed_s=time.perf_counter() - started,
             solving_s=self._solving_s,
             exchanging_s=self._exchanging_s,
             occupied_row_s=self._occupied_row_s,
             capacity_row_s=self._capacity_row_s,
+            notices=(*self._batch.notices, *self._maker.notices),
             **self._counts,
         )
-
-    # To and from the coordinator
 
     def _exchange(self, free: int) -> None:
         records, self._records = self._records, []
         asked_at, started = time.time(), time.perf_counter()
-        answer = self._coordinator.exchange(records, max(free, 0), self._pack)
+        answer = self._coordinator.exchange(records, free, self._pack)
         self._exchanging_s += time.perf_counter() - started
         self._count(records, answer.acknowledgements)
         self._dry = len(answer.assignments) < free
@@ -179,172 +158,33 @@ class _Pack:
         self._counts["refused"] += sum(not answer.accepted for answer in answers)
 
     def _report(self) -> None:
-        reports = []
-        for number, live in self._live.items():
-            current = [self._solver.current((number, image)) for image in live.problems if image not in live.results]
-            values = [item for item in current if item is not None]
-            if values:
-                mean = sum(item.losses[OBJECTIVE] for item in values) / len(values)
-                step = min(item.iteration for item in values)
-                reports.append(Report(number, live.assignment.token, step, mean, self._share(number, live)))
-        stop = self._coordinator.report(reports) if reports else []
-        for number in set(stop) & set(self._live):
-            self._leave(self._live.pop(number))
-
-    def _share(self, number: int, live: _Live) -> float:
-        done = sum(
-            1.0 if image in live.results else self._solver.iteration((number, image)) / problem.iterations
-            for image, problem in live.problems.items()
-        )
-        return done / len(live.problems)
-
-    # Into and out of the batch
+        reports = self._batch.reports()
+        for number in self._coordinator.report(reports) if reports else ():
+            self._batch.drop(number)
 
     def _start(self, assignments: Sequence[Assignment], asked_at: float) -> None:
         self._taken += len(assignments)
         for item in assignments:
-            raw: dict[str, Any] = {}
+            trial = PackTrial(item, queue_s=max(time.time() - asked_at, 0.0))
             try:
-                raw = self._context.raw_parameters(item.parameters)
-                live = _Live(item, raw, self._context.problems(raw, item.seed), max(time.time() - asked_at, 0.0))
-                self._enter(self._solver, live)
+                trial.raw = self._context.raw_parameters(item.parameters)
+                trial.problems = self._context.problems(trial.raw, item.seed)
             except Exception as error:
-                self._fail(item, raw, _said(error), max(time.time() - asked_at, 0.0))
+                self._records.append(self._maker.failed(trial, error))
             else:
-                self._live[item.number] = live
-
-    def _enter(self, solver: BatchSolver[Row], live: _Live) -> None:
-        for image, problem in live.problems.items():
-            try:
-                solver.add((live.assignment.number, image), problem)
-            except Exception:
-                self._leave(live)
-                raise
-
-    def _leave(self, live: _Live) -> None:
-        number = live.assignment.number
-        for key in [key for key in self._solver.keys if key[0] == number]:
-            self._solver.remove(key)
+                trial.queue_s = max(time.time() - asked_at, 0.0)
+                self._batch.add(trial)
 
     def _advance(self) -> None:
-        rows, started = len(self._solver.keys), time.perf_counter()
-        try:
-            ended = self._solver.advance(self._steps)
-        except Exception:
-            # The batch does not tell whose fault it was.
-            ended = self._one_by_one()
+        started = time.perf_counter()
+        ended = self._batch.advance()
         elapsed = time.perf_counter() - started
         self._solving_s += elapsed
-        self._steps = _next_steps(self._steps, elapsed)
         if self._left != 0:
-            self._occupied_row_s += rows * elapsed
-        done = []
-        for (number, image), result in ended:
-            live = self._live.get(number)
-            if live is None:  # failed by another of its pictures
-                continue
-            live.results[image] = result
-            if result.status is Status.NON_FINITE:
-                self._leave(self._live.pop(number))
-                self._fail(live.assignment, live.raw, f"{image}: {result.status.value}", live.queue_s)
-            elif len(live.results) == len(live.problems):
-                done.append(self._live.pop(number))
-        self._hand_in(done)
+            self._occupied_row_s += ended.rows * elapsed
+        self._hand_in(ended)
 
-    def _one_by_one(self) -> list[tuple[Row, Result]]:
-        """Start every trial of the batch again, alone; fail those that still raise."""
-        self._solver = self._new_solver()
-        ended: list[tuple[Row, Result]] = []
-        for live in list(self._live.values()):
-            solver = self._new_solver()
-            live.results.clear()
-            try:
-                self._enter(solver, live)
-                own: list[tuple[Row, Result]] = []
-                while solver.keys:
-                    own += solver.advance()
-            except Exception as error:
-                del self._live[live.assignment.number]
-                self._fail(live.assignment, live.raw, _said(error), live.queue_s)
-            else:
-                ended += own
-        return ended
-
-    def _new_solver(self) -> BatchSolver[Row]:
-        spec = self._context.spec
-        return BatchSolver(
-            self._context.classifier,
-            spec.image_size,
-            device=self._context.device,
-            record_every=spec.save.curves_every,
-        )
-
-    # Records
-
-    def _fail(self, item: Assignment, raw: dict[str, Any], reason: str, queue_s: float) -> None:
-        self._records.append(
-            TrialRecord(
-                item.number,
-                item.token,
-                raw_parameters=raw,
-                failure=reason,
-                queue_s=queue_s,
-                device=self._context.device,
-                worker=self._worker,
-                pack=self._pack,
-            )
-        )
-
-    def _hand_in(self, done: Sequence[_Live]) -> None:
-        rows = [(live, image) for live in done for image in live.problems]
-        measured = self._measuring.measure([(image, live.results[image].image) for live, image in rows])
-        by_trial: dict[int, dict[str, dict[str, float]]] = {}
-        for (live, image), metrics in zip(rows, measured, strict=True):
-            by_trial.setdefault(live.assignment.number, {})[image] = metrics
-        for live in done:
-            self._records.append(self._record(live, by_trial[live.assignment.number]))
-
-    def _record(self, live: _Live, image_metrics: dict[str, dict[str, float]]) -> TrialRecord:
-        item = live.assignment
-        keep = self._context.spec.save.images != "none"
-        return TrialRecord(
-            item.number,
-            item.token,
-            metrics=mean_over_images(image_metrics),
-            image_metrics=image_metrics,
-            raw_parameters=live.raw,
-            curves=tuple(
-                CurveRecord(image, name, result.curve_steps, values)
-                for image, result in live.results.items()
-                for name, values in result.curves.items()
-            ),
-            pictures=tuple(record for image in live.problems for record in _pictures(image, live.results[image]))
-            if keep
-            else (),
-            queue_s=live.queue_s,
-            compute_s=sum(result.compute_s for result in live.results.values()),
-            iterations=max(result.iterations for result in live.results.values()),
-            device=self._context.device,
-            worker=self._worker,
-            pack=self._pack,
-        )
-
-
-def _next_steps(steps: int, elapsed_s: float) -> int:
-    """Return how many iterations to take next, so that a pack can report in time however slow its network is."""
-    if elapsed_s > REPORT_EVERY_S / 2:
-        return max(1, steps // 2)
-    return min(2 * steps, STEPS_BETWEEN_LOOKS) if elapsed_s < REPORT_EVERY_S / 5 else steps
-
-
-def _pictures(image: str, result: Result) -> list[PictureRecord]:
-    steps = [(step, False, picture) for step, picture in sorted(result.snapshots.items()) if step < result.iterations]
-    return [
-        PictureRecord(image, step, final, encode(picture))
-        for step, final, picture in [*steps, (result.iterations, True, result.image)]
-    ]
-
-
-def _said(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    def _hand_in(self, ended: Ended) -> None:
+        self._records += [self._maker.failed(trial, reason) for trial, reason in ended.failed]
+        if ended.solved:
+            self._records += self._maker.solved(ended.solved)

@@ -17,6 +17,7 @@ class Assignment:
         parameters: flat parameters as the search space names them, e.g. ``{"total_variation.weight": 0.3}``.
         seed: hash of sweep seed and number, the only source of the trial's randomness.
         baseline: name of the enqueued baseline, None for a searched trial.
+        attempt: 1, and one more each time that it is handed out again.
     """
 
     number: int
@@ -24,6 +25,7 @@ class Assignment:
     parameters: Mapping[str, Any]
     seed: int
     baseline: str | None = None
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class TrialRecord:
         image_metrics: per picture, ``{"sample:coffee": {"image_mse": ...}}``.
         raw_parameters: the parameters with weights in raw units.
         failure: reason when the trial failed, else None.
+        of_the_machine: it failed for want of memory, disk or a working GPU, so it is worth another try.
         queue_s: from being asked to the first iteration; compute_s: its share of the batch's time.
     """
 
@@ -78,6 +81,7 @@ class TrialRecord:
     curves: tuple[CurveRecord, ...] = ()
     pictures: tuple[PictureRecord, ...] = ()
     failure: str | None = None
+    of_the_machine: bool = False
     queue_s: float = 0.0
     compute_s: float = 0.0
     iterations: int = 0

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+import torch
 
 from restoration_core.networks import open_network
 from restoration_core.reconstruction import BatchSolver
 from sweeps.execution.pack import run_pack
 from sweeps.execution.protocol import Acknowledgement, Assignment, Exchange, Report, TrialRecord
 from sweeps.execution.worker_context import PackContext
-from sweeps.trial.pictures import load
+from sweeps.trial.metrics import Measuring
+from sweeps.trial.pictures import encode, load
 from tests.sweeps.sweeps_in_store import make_spec
 
 GOOD = {"total_variation.weight": 0.01, "learning_rate": 0.05}
@@ -126,7 +129,7 @@ def test_a_pack_that_is_told_to_stop_leaves_its_trials_as_they_are() -> None:
 
 def test_a_trial_whose_attempt_is_stale_leaves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sweeps.execution.pack.REPORT_EVERY_S", 0.0)
-    monkeypatch.setattr("sweeps.execution.pack.STEPS_BETWEEN_LOOKS", 5)
+    monkeypatch.setattr("sweeps.execution.pack_batch.STEPS_BETWEEN_LOOKS", 5)
     queue = Queue([GOOD, GOOD])
     queue.stop = [1]
     run_pack(queue, context(budget={"iterations": 30}), width=2, quota=2, pack="p")
@@ -173,3 +176,109 @@ def test_raw_parameters_are_computed_once_a_trial(monkeypatch: pytest.MonkeyPatc
     run_pack(queue, context(), width=2, quota=2, pack="p")
     assert len(computed) == len(queue.records) == 2
     assert queue.records[0].raw_parameters["total_variation.weight"] == 0.01
+
+
+def failing_for(number: int, original: Callable[..., Any], error: Exception) -> Callable[..., Any]:
+    """Return a measurement that raises for one trial: with all of them at once, and then when it is measured alone."""
+    calls = iter(range(1000))
+
+    def measure(self: Measuring, rows: Sequence[tuple[str, Any]]) -> Any:
+        call = next(calls)
+        if len(rows) > 1 or call == number + 1:
+            raise error
+        return original(self, rows)
+
+    return measure
+
+
+def test_a_trial_that_cannot_be_measured_fails_alone_and_with_the_true_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = failing_for(1, Measuring.measure, RuntimeError("no such kernel"))
+    monkeypatch.setattr(Measuring, "measure", broken)
+    queue = Queue([GOOD, GOOD, GOOD])
+    summary = run_pack(queue, context(), width=3, quota=3, pack="p")
+    assert {number: record.failure for number, record in queue.records.items()} == {
+        0: None,
+        1: "RuntimeError: no such kernel",
+        2: None,
+    }
+    assert queue.records[1].raw_parameters["total_variation.weight"] == 0.01
+    assert queue.records[2].pictures
+    assert summary.notices == (
+        "measuring a batch failed (RuntimeError: no such kernel), so it was done trial by trial",
+    )
+
+
+def test_a_pack_that_can_measure_nothing_hands_in_failures_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise LookupError("no held-out layer")
+
+    monkeypatch.setattr("sweeps.trial.metrics.held_out_layers", broken)
+    queue = Queue([GOOD] * 4)
+    summary = run_pack(queue, context(), width=2, quota=4, pack="p")
+    assert [record.failure for record in queue.records.values()] == ["LookupError: no held-out layer"] * 4
+    assert (summary.trials, summary.failed) == (4, 4)
+
+
+def test_a_picture_that_cannot_be_encoded_fails_its_trial_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = iter(range(100))
+
+    def encode_or_raise(picture: Any) -> Any:
+        if next(calls) == 0:
+            raise ValueError("cannot write\nthis picture")
+        return encode(picture)
+
+    monkeypatch.setattr("sweeps.execution.pack_records.encode", encode_or_raise)
+    queue = Queue([GOOD, GOOD])
+    run_pack(queue, context(), width=2, quota=2, pack="p")
+    assert [queue.records[number].failure for number in (0, 1)] == ["ValueError: cannot write this picture", None]
+
+
+def test_a_batch_that_does_not_fit_is_solved_one_by_one_then_in_smaller_batches_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    advance, sizes = BatchSolver.advance, []
+
+    def short_of_memory(self: BatchSolver[Any], max_iterations: int | None = None) -> Any:
+        sizes.append(len(self.keys))
+        if len(self.keys) > 2:
+            raise MemoryError("cannot allocate 9 GiB")
+        return advance(self, max_iterations)
+
+    monkeypatch.setattr(BatchSolver, "advance", short_of_memory)
+    queue = Queue([GOOD] * 8)
+    summary = run_pack(queue, context(), width=4, quota=8, pack="p")
+    assert [record.failure for record in queue.records.values()] == [None] * 8
+    assert sizes.count(4) == 1
+    assert max(sizes[1:]) == 2
+    assert summary.notices == (
+        "a batch of trials failed (MemoryError: cannot allocate 9 GiB), so its trials were solved one by one, which is "
+        "slower",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "of_the_machine"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            True,
+        ),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.ENOENT, "No such file or directory"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+)
+def test_a_record_says_whether_the_machine_or_the_trial_failed(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, of_the_machine: bool
+) -> None:
+    def broken(self: BatchSolver[Any], max_iterations: int | None = None) -> Any:
+        raise error
+
+    monkeypatch.setattr(BatchSolver, "advance", broken)
+    queue = Queue([GOOD, GOOD])
+    run_pack(queue, context(), width=2, quota=2, pack="p")
+    assert [record.of_the_machine for record in queue.records.values()] == [of_the_machine] * 2
+    assert all((record.failure or "").startswith(type(error).__name__) for record in queue.records.values())
