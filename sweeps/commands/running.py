@@ -162,6 +162,8 @@ def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
     best = best_trials(addresses.store, name, 5)
     if best.rows:
         print_best(best)
+    for notice in outcome.run.notices if outcome.run is not None else ():
+        click.echo(f"{name}: {notice}", err=True)
     for reason, count in failures.items():
         click.echo(f"{count} failed: {reason}", err=True)
     if outcome.verdict:

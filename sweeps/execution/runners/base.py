@@ -55,6 +55,12 @@ class RunReport:
         return min((pack.started_at for pack in self.packs), default=None)
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should hear of how it went, each thing once however many packs tell it."""
+        told = {notice.partition(":")[0]: notice for pack in reversed(self.packs) for notice in reversed(pack.notices)}
+        return tuple(reversed(told.values()))
+
+    @property
     def rows_occupied(self) -> float | None:
         """Share of the rows' time that was spent solving while trials remained to be handed out."""
         capacity = sum(pack.capacity_row_s for pack in self.packs)
