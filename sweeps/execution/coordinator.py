@@ -147,7 +147,11 @@ class Coordinator:
         """Take intermediate values and return the numbers of the trials to stop.
 
         Stopped are trials whose attempt is no longer the current one. A pruner decides here too, once there is one.
+
+        Raises:
+            StaleLease, StoreMoved: the results could not be written any more.
         """
+        self._lease.check()
         with self._lock:
             stale = []
             for item in reports:
@@ -203,7 +207,11 @@ class Coordinator:
 
         ``in_flight_share`` is the work done on trials that have not ended, counted in trials: two trials at half of
         their iterations are 1.0.
+
+        Raises:
+            StaleLease, StoreMoved: the results could not be written any more.
         """
+        self._lease.check()
         with self._lock:
             best = self._standing.best
             return {

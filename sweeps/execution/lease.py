@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import os
-import re
-import socket
 import threading
 import time
-import uuid
 from types import TracebackType
 
+from restoration_core.errors import Failure
+from sweeps.execution.holder import is_dead
+from sweeps.store.errors import StoreFailed, StoreMoved
 from sweeps.store.leases import LeaseHeld, StaleLease
 from sweeps.store.models import utcnow
 from sweeps.store.writer import Writer
 
 LEASE_TTL_S = 12.0
-_HOLDER = re.compile(r".+@(?P<host>[^ ]+) pid (?P<pid>\d+) ")
-
-
-def user_name() -> str:
-    """Return the name of the user who runs this process, the user's number where it has no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number that nothing names
-        return f"uid{os.getuid()}"
-
-
-def new_holder() -> str:
-    """Return a name for this process as a lease holder: ``user@host pid 123 (8 hex)``, unique by the last part."""
-    return f"{user_name()}@{socket.gethostname()} pid {os.getpid()} ({uuid.uuid4().hex[:8]})"
-
-
-def is_dead(holder: str) -> bool:
-    """Return whether the holder is known to have died: it ran on this host, and its process is gone."""
-    match = _HOLDER.match(holder)
-    if match is None or match["host"] != socket.gethostname():
-        return False
-    try:
-        os.kill(int(match["pid"]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 class Lease:
@@ -56,7 +26,8 @@ class Lease:
     Args:
         writer: of the store.
         sweep_id: the sweep.
-        holder: see :func:`new_holder`. The same holder gets the lease back at once, under a new token.
+        holder: see :func:`sweeps.execution.holder.new_holder`. The same holder gets the lease back at once, under a
+            new token.
         ttl_s: seconds until the lease of a silent holder ends.
 
     Raises:
@@ -68,17 +39,36 @@ class Lease:
         self._sweep_id = sweep_id
         self._ttl_s = ttl_s
         self._over = threading.Event()
-        self.lost = False
+        self._ended_by: Failure | None = None
         self.token = _take(writer, sweep_id, holder, ttl_s)
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
 
+    @property
+    def lost(self) -> bool:
+        """Whether the lease can no longer be renewed."""
+        return self._ended_by is not None
+
+    def check(self) -> None:
+        """Do nothing while the lease is renewed.
+
+        Raises:
+            StaleLease: the sweep changed hands.
+            StoreMoved: the store was deleted, moved or replaced.
+        """
+        if self._ended_by is not None:
+            raise self._ended_by
+
     def release(self) -> None:
-        """Stop renewing and give the lease back; without effect when it changed hands."""
+        """Stop renewing and give the lease back; without effect when it changed hands.
+
+        In a store that cannot be written it ends by itself.
+        """
         self._over.set()
         self._thread.join()
         if not self.lost:
-            self._writer.release_lease(self._sweep_id, self.token)
+            with contextlib.suppress(StoreFailed):
+                self._writer.release_lease(self._sweep_id, self.token)
 
     def __enter__(self) -> Lease:
         return self
@@ -92,8 +82,8 @@ class Lease:
         while not self._over.wait(self._ttl_s / 4):
             try:
                 self._writer.renew_lease(self._sweep_id, self.token, self._ttl_s)
-            except StaleLease:
-                self.lost = True
+            except (StaleLease, StoreMoved) as error:
+                self._ended_by = error
                 return
             except Exception:  # a store that cannot be reached now is tried again; every write checks the lease itself
                 continue
@@ -106,7 +96,7 @@ def _take(writer: Writer, sweep_id: int, holder: str, ttl_s: float) -> int:
             return writer.acquire_lease(sweep_id, holder, ttl_s)
         except LeaseHeld as held:
             if is_dead(held.holder):
-                # Under its own name the dead holder's lease is handed over; given back, it is free for us.
+                # Taken in the dead holder's name and given back, the lease is free for whoever asks next.
                 with contextlib.suppress(LeaseHeld):
                     writer.release_lease(sweep_id, writer.acquire_lease(sweep_id, held.holder, ttl_s))
                 continue

@@ -11,7 +11,8 @@ from typing import Any
 from restoration_core.errors import Failure
 from restoration_core.informing import guarded
 from sweeps.execution.devices import check_gpus
-from sweeps.execution.lease import Lease, new_holder, user_name
+from sweeps.execution.holder import new_holder, user_name
+from sweeps.execution.lease import Lease
 from sweeps.execution.runners.base import Job, Progress, RunReport, open_runner
 from sweeps.execution.sizing import planned_trials
 from sweeps.execution.worker_context import PackContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from sweeps.execution.devices import check_gpus
-from sweeps.execution.lease import new_holder
+from sweeps.execution.holder import new_holder
 from sweeps.execution.runners.base import Job, Progress, open_runner
 from sweeps.execution.sizing import planned_trials
 from sweeps.lifecycle.launch import SweepOutcome, _silent, carry_through, conclude

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from sweeps.execution.coordinator import Coordinator
-from sweeps.execution.lease import new_holder
+from sweeps.execution.holder import new_holder
 from sweeps.execution.protocol import Assignment, CurveRecord, EncodedPicture, PictureRecord, TrialRecord
 from sweeps.spec.models import SweepSpec
 from sweeps.store.records import NewSweep

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sweeps.execution.coordinator import MAX_ATTEMPTS, Coordinator
-from sweeps.execution.lease import is_dead, new_holder
 from sweeps.execution.protocol import Assignment, Report, TrialRecord
+from sweeps.store.errors import StoreMoved
 from sweeps.store.leases import LeaseHeld, StaleLease
 from sweeps.store.reader import open_reader
+from sweeps.store.writer import open_writer
 from tests.sweeps.sweeps_in_store import coordinate, make_spec, make_sweep, record, store, with_picture
 
 
@@ -221,15 +222,37 @@ def test_a_live_sweep_is_not_taken_over(url: str) -> None:
     coordinate(url, spec).close()
 
 
-def test_a_process_that_is_gone_is_known_to_be_dead() -> None:
-    mine = new_holder()
-    assert not is_dead(mine)
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert is_dead(mine.replace(f"pid {os.getpid()} ", f"pid {child} "))
-    assert not is_dead(f"someone@elsewhere pid {child} (0123abcd)")
+def until_it_fails(call: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        call()
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("what", ["progress", "report"])
+def test_a_store_that_was_replaced_ends_the_run_at_the_next_renewal(url: str, tmp_path: Path, what: str) -> None:
+    """The packs are solving and write nothing meanwhile: it is the renewal that notices."""
+    spec = make_spec()
+    make_sweep(url, spec)
+    coordinator = coordinate(url, spec, lease_ttl_s=0.2)
+    coordinator.ask(1, "a")
+    (tmp_path / "store.db").unlink()
+    ask = coordinator.progress if what == "progress" else lambda: coordinator.report([])
+    with pytest.raises(StoreMoved, match="was deleted, moved or replaced while it was open"):
+        until_it_fails(ask)
+    coordinator.close()
+    assert not (tmp_path / "store.db").exists()
+
+
+def test_a_sweep_that_changed_hands_is_noticed_between_results(url: str) -> None:
+    spec = make_spec()
+    make_sweep(url, spec)
+    coordinator = coordinate(url, spec, holder="me", lease_ttl_s=0.2)
+    with open_writer(url) as writer:
+        writer.acquire_lease(writer.find_sweep("test"), "me", 60.0)
+    with pytest.raises(StaleLease, match="was taken over"):
+        until_it_fails(lambda: coordinator.report([]))
+    coordinator.close()
 
 
 def pictures_of(url: str) -> dict[int, int]:
