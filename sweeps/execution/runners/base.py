@@ -57,8 +57,10 @@ class RunReport:
     @property
     def notices(self) -> tuple[str, ...]:
         """What a user should hear of how it went, each thing once however many packs tell it."""
-        told = {notice.partition(":")[0]: notice for pack in reversed(self.packs) for notice in reversed(pack.notices)}
-        return tuple(reversed(told.values()))
+        told: dict[str, str] = {}
+        for notice in (notice for pack in self.packs for notice in pack.notices):
+            told.setdefault(notice.partition(":")[0], notice)  # numbers behind the colon may differ
+        return tuple(told.values())
 
     @property
     def rows_occupied(self) -> float | None:
