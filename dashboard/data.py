@@ -7,16 +7,14 @@ the hash of their pixels); the rest is one small query and is asked anew.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.pictures import enlarge
-from sweeps.store import Reader, SweepView, TrialView, open_reader
+from sweeps.store import Reader, SweepView, TrialView, open_reader, store_file
 
-_SQLITE = "sqlite:///"
 _CACHED_PICTURES = 600
 
 Stamp = tuple[str, ...]
@@ -87,10 +85,11 @@ def open_store(url: str) -> Store:
 
 
 def _identity(url: str) -> str:
-    if not url.startswith(_SQLITE):
+    path = store_file(url)
+    if path is None:
         return ""
     try:
-        status = Path(url.removeprefix(_SQLITE)).stat()
+        status = path.stat()
     except OSError:
         return "absent"
     return f"{status.st_dev}:{status.st_ino}"

@@ -162,10 +162,10 @@ def _disk(folder: Path) -> Finding:
 
 
 def _store(url: str) -> Finding:
-    from sweeps.store import open_reader
+    from sweeps.store import open_reader, store_file
 
-    missing = _missing_file(url)
-    if missing is not None:
+    missing = store_file(url)
+    if missing is not None and not missing.exists():
         usable = missing.parent.is_dir() and os.access(missing.parent, os.W_OK)
         remedy = "" if usable else f"the folder {missing.parent} must exist and be writable"
         return Finding("store", f"{url} will be made by the first sweep", remedy)
@@ -174,15 +174,6 @@ def _store(url: str) -> Finding:
         return Finding("store", f"{url}: {len(reader.sweeps())} sweeps, {reader.size_bytes() / 1e6:,.1f} MB")
     finally:
         reader.close()
-
-
-def _missing_file(url: str) -> Path | None:
-    """Return the SQLite file of ``url`` when it is not there yet."""
-    prefix = "sqlite:///"
-    if not url.startswith(prefix):
-        return None
-    path = Path(url.removeprefix(prefix).split("?")[0])
-    return None if path.exists() else path.absolute()
 
 
 def _mlflow(addresses: Addresses) -> Finding:

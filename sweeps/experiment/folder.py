@@ -14,6 +14,7 @@ from restoration_core.errors import InputError
 from sweeps.experiment.cells import Cell
 from sweeps.experiment.models import ExperimentSpec
 from sweeps.experiment.photographs import Photograph, look_at
+from sweeps.store import file_url
 
 TRUTH, MEAN = "truth", "mean"
 """Starts beside the random ones ``0``, ``1``, ...: the photograph itself, and the mean picture of the random starts."""
@@ -33,7 +34,7 @@ class Folder:
 
     @property
     def store_url(self) -> str:
-        return f"sqlite:///{(self.root / _STORE).absolute()}"
+        return file_url(self.root / _STORE)
 
     def begin(self, spec: ExperimentSpec) -> bool:
         """Take the folder for an experiment; return whether it was begun here before.

@@ -1,6 +1,6 @@
 """The SQL store: the truth of a sweep. Writers for the service, a read-only reader for the rest."""
 
-from sweeps.store.address import parse_url, sqlite_path
+from sweeps.store.address import file_url, parse_url, sqlite_path, store_file
 from sweeps.store.engine import make_engine, read_only_fault
 from sweeps.store.errors import StoreDamaged, StoreFailed, StoreFull, StoreLocked, StoreMoved, StoreReadOnly
 from sweeps.store.export import export_trials
@@ -36,10 +36,12 @@ __all__ = [
     "TrialView",
     "Writer",
     "export_trials",
+    "file_url",
     "make_engine",
     "open_reader",
     "open_writer",
     "parse_url",
     "read_only_fault",
     "sqlite_path",
+    "store_file",
 ]

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from restoration_core.errors import InputError
-from sweeps.store.address import sqlite_path
+from sweeps.store.address import file_url, sqlite_path
 from sweeps.tracking.database import DatabaseState, UnusableDatabase, ensure, refuse_unusable
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Address:
 
         With the driver named MLflow opens the same file, but does not make the folders that the quoted path spells.
         """
-        return self.uri if self.database is None else _sqlite_uri(self.database, "sqlite+pysqlite")
+        return self.uri if self.database is None else file_url(self.database, "sqlite+pysqlite")
 
     @property
     def artifact_root(self) -> str | None:
@@ -103,10 +103,7 @@ def parse_mlflow_uri(uri: str, store_url: str | None = None) -> Address:
     own = _sqlite_file(store_url) if store_url is not None and store_url.startswith("sqlite:") else None
     if own is not None and own.resolve() == path.resolve():
         raise InputError(f"MLflow address {uri!r} is the sweeps' own store; MLflow needs its own file; {_VALID}")
-    try:
-        return Address(_sqlite_uri(path, "sqlite"), path)
-    except UnicodeEncodeError as error:
-        raise InputError(f"MLflow's database {path!r}: MLflow needs a path that is valid UTF-8; {_VALID}") from error
+    return Address(file_url(path), path)
 
 
 @contextlib.contextmanager
@@ -117,6 +114,7 @@ def quiet_mlflow() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic", "urllib3", "sqlalchemy")]
     try:
         # MLflow sets its own logger's level when it is imported, so import before silencing.
+        import mlflow  # noqa: F401
 
         levels = [logger.level for logger in loggers]
         for logger in loggers:
@@ -139,16 +137,10 @@ def open_client(address: Address) -> MlflowClient:
         Exception: whatever SQLite or MLflow says when it cannot be reached.
     """
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
-    uri = address.client_uri
     if address.database is not None:
         ensure(address.database)
-    try:
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
-    except MlflowException:
-        # Of two that open new tables at once, the second finds MLflow's default experiment entered meanwhile.
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    return MlflowClient(tracking_uri=address.client_uri, registry_uri=address.client_uri)
 
 
 def find_experiment(client: MlflowClient) -> str | None:
@@ -218,13 +210,9 @@ def _sqlite_file(uri: str) -> Path | None:
         url = make_url(uri)
     except (ArgumentError, ValueError):
         return None
-    if not url.database or url.database.startswith((":memory:", "file:")) or url.query or url.host:
+    if not url.database or url.database.startswith((":memory:", "file:")) or "?" in uri or url.host:
         return None
     return sqlite_path(url)
-
-
-def _sqlite_uri(path: Path, scheme: str) -> str:
-    return URL.create(scheme, database=str(path)).render_as_string()
 
 
 def _check_file(path: Path) -> TrackingStatus | None:

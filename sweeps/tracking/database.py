@@ -23,6 +23,7 @@ from sqlalchemy import StaticPool, create_engine
 
 from restoration_core.errors import InputError
 
+_DEFAULT_EXPERIMENT = 0
 _LOCK_TIMEOUT_S = 120.0
 _SETTLING_S = 3.0
 _ELSEWHERE = "then `restoration sweep sync` makes a new one and fills it from the store"
@@ -35,7 +36,7 @@ class DatabaseState(StrEnum):
     EMPTY = "empty"
     HALF_MADE = "half made"
     FOREIGN = "of another program"
-    OLDER = "older"
+    OLDER = "older"  # or lacks MLflow's default experiment
     WHOLE = "whole"
     NEWER = "newer"
 
@@ -100,6 +101,7 @@ def _make_whole(connection: sqlite3.Connection, path: Path) -> None:
         return
     try:
         _migrate(connection, initial=state == DatabaseState.EMPTY)
+        _enter_default_experiment(connection, path)
     except Exception as error:
         cause = getattr(error, "orig", error)
         if isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode != sqlite3.SQLITE_ERROR:
@@ -172,14 +174,25 @@ def _state(connection: sqlite3.Connection) -> DatabaseState:
         return DatabaseState.FOREIGN
     if "runs" not in tables or row is None:
         return DatabaseState.HALF_MADE
-    used = connection.execute("SELECT count(*) FROM experiments").fetchone()[0] > 0
+    experiments = {number for (number,) in connection.execute("SELECT experiment_id FROM experiments")}
     scripts = ScriptDirectory.from_config(_scripts())
     if row[0] == scripts.get_current_head():
-        return DatabaseState.WHOLE
+        return DatabaseState.WHOLE if _DEFAULT_EXPERIMENT in experiments else DatabaseState.OLDER
     if row[0] not in {script.revision for script in scripts.walk_revisions()}:
         return DatabaseState.NEWER
     # MLflow enters its default experiment when all tables are there: a file without one was never finished.
-    return DatabaseState.OLDER if used else DatabaseState.HALF_MADE
+    return DatabaseState.OLDER if experiments else DatabaseState.HALF_MADE
+
+
+def _enter_default_experiment(connection: sqlite3.Connection, path: Path) -> None:
+    """Enter the experiment that MLflow expects, before MLflow does: of two that do so at once it lets one fail, and a
+    quote in the path breaks its statement."""
+    now_ms = time.time_ns() // 1_000_000
+    connection.execute(
+        "INSERT OR IGNORE INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time, "
+        "last_update_time) VALUES (?, 'Default', ?, 'active', ?, ?)",
+        (_DEFAULT_EXPERIMENT, (path.parent / "mlruns" / str(_DEFAULT_EXPERIMENT)).as_uri(), now_ms, now_ms),
+    )
 
 
 def _scripts() -> Config:

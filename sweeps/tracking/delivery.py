@@ -90,6 +90,9 @@ class Deliverer:
             )
         run_id: str = run.info.run_id
         files = {f"originals/{label}.png": png for label, png in sweep.originals.items()}
+        if row.verdict is not None:
+            # Whole: as a tag it may be cut.
+            files["verdict.json"] = json.dumps(row.verdict, indent=2).encode()
         self._write_files(run_id, {"spec.yaml": row.spec_yaml.encode(), **files})
         end = milliseconds(row.finished_at) if row.finished_at is not None else None
         metrics = [(f"best/{name}", value, 0) for name, value in sweep.best.items()]
@@ -250,12 +253,9 @@ def _trial_tags(sweep: SweepPayload, trial: TrialPayload) -> dict[str, str]:
 
 
 def _setting_tags(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what tells sweeps apart in a search over all of them: network and matched layer."""
-    network, match = spec.get("network"), spec.get("match")
-    return {
-        "network": network.get("name") if isinstance(network, Mapping) else network,
-        "layer": match.get("layer") if isinstance(match, Mapping) else None,
-    }
+    """Return what tells sweeps apart in a search over all of them: the network and the matched layers."""
+    network, match = spec.get("network", {}), spec.get("match", {})
+    return {"network": network.get("name"), "layer": ", ".join(match.get("layers", ())) or None}
 
 
 def _params(trial: TrialPayload) -> dict[str, str]:

@@ -17,7 +17,7 @@ from sweeps.store.models import Curve, ImageMetric, Picture, Sweep, SweepImage, 
 from sweeps.tracking.names import image_labels
 
 # Grows when the same trial would look different in MLflow, so that `sync` writes the runs again.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,28 @@ import numpy as np
 from PIL import Image
 
 from sweeps.execution.protocol import CurveRecord, EncodedPicture, PictureRecord, TrialRecord
+from sweeps.spec.models import SweepSpec
+from sweeps.store import file_url
 from sweeps.store.models import SweepStatus, TrialState
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial
 from sweeps.store.writer import Writer, open_writer
 
 IMAGES = ("sample:coffee", "photos/a b.jpg")
 SPEC_YAML = "name: {name}\nmatch: {{layer: conv2/relu}}\n"
+
+
+def spec(name: str, **changes: Any) -> dict[str, Any]:
+    """Return a spec in the form in which a sweep stores it."""
+    written = {
+        "name": name,
+        "network": "cifar_alexnet",
+        "images": ["sample:coffee"],
+        "match": {"layer": "conv2/relu"},
+        "parameters": {"learning_rate": {"values": [0.1]}},
+        "method": {"trials": 10},
+        "budget": {"iterations": 50},
+    }
+    return SweepSpec.model_validate(written | changes).model_dump(mode="json")
 
 
 def encode(seed: int, side: int = 16) -> EncodedPicture:
@@ -118,13 +134,13 @@ class StoredSweep:
 
 def new_sweep(folder: Path, name: str = "conv2", multi: bool = False, **changes: Any) -> StoredSweep:
     """Create a sweep that is ready for trials."""
-    url = f"sqlite:///{folder / 'store.db'}"
+    url = file_url(folder / "store.db")
     writer = open_writer(url)
     names = ["image_mse", "psnr"] if multi else ["image_mse"]
     fields: dict[str, Any] = {
         "name": name,
         "spec_yaml": SPEC_YAML.format(name=name),
-        "spec": {"network": {"name": "cifar_alexnet"}, "match": {"layer": "conv2/relu"}},
+        "spec": spec(name),
         "metric_names": names,
         "metric_goals": ["minimize", "maximize"][: len(names)],
         "seed": 7,

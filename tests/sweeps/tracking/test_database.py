@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -72,7 +73,8 @@ def test_the_tables_are_those_that_mlflow_makes_itself(tmp_path: Path) -> None:
     assert examine(ours) == DatabaseState.WHOLE
     with quiet_mlflow():
         asked.client(f"sqlite:///{theirs}").search_experiments(max_results=1)
-        asked.client(f"sqlite:///{ours}").search_experiments(max_results=1)
+        found = asked.client(f"sqlite:///{ours}").search_experiments()
+    assert [experiment.name for experiment in found] == ["Default"]
     assert schema(ours) == schema(theirs)
     assert examine(theirs) == DatabaseState.WHOLE
 
@@ -85,6 +87,14 @@ def test_an_empty_file_is_filled_and_a_whole_one_left_alone(tmp_path: Path) -> N
     before = path.stat().st_mtime_ns
     ensure(path)
     assert (examine(path), path.stat().st_mtime_ns) == (DatabaseState.WHOLE, before)
+
+
+def test_tables_without_mlflows_default_experiment_get_it(tmp_path: Path, empty_mlflow: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    shutil.copy(empty_mlflow, path)
+    execute(path, "DELETE FROM experiments")
+    ensure(path)
+    assert examine(path) == DatabaseState.WHOLE
 
 
 @pytest.mark.parametrize("cut", ["first tables", "between migrations", "in a migration"])

@@ -22,7 +22,7 @@ from sweeps.tracking.delivery import Deliverer
 from sweeps.tracking.drain import Drain
 from sweeps.tracking.source import Source
 from tests.sweeps.tracking import asked
-from tests.sweeps.tracking.stored_sweep import IMAGES, SPEC_YAML, StoredSweep, new_sweep
+from tests.sweeps.tracking.stored_sweep import IMAGES, SPEC_YAML, StoredSweep, new_sweep, spec
 
 
 @pytest.fixture
@@ -77,6 +77,24 @@ def test_a_trials_run_holds_its_parameters_metrics_curves_tags_and_times(sweep: 
     lasted_ms = (stored.finished_at - stored.started_at).total_seconds() * 1000
     assert run.info.end_time - run.info.start_time == pytest.approx(lasted_ms, abs=1)
     assert stored.mlflow_run_id == run.info.run_id
+
+
+def test_several_matched_layers_are_one_tag_on_sweep_and_trials(tmp_path: Path, mlflow_uri: str) -> None:
+    made = new_sweep(tmp_path, spec=spec("conv2", match={"layers": {"conv2/relu": 1.0, "conv1/relu": 0.5}}))
+    made.complete(0, 0.1)
+    sync(made.url, mlflow_uri)
+    assert len(asked.runs(mlflow_uri, "tags.layer = 'conv2/relu, conv1/relu'")) == 2
+    assert len(asked.runs(mlflow_uri, "tags.layer LIKE '%conv1/relu%' and tags.network = 'cifar_alexnet'")) == 2
+
+
+def test_a_long_verdict_is_whole_as_a_file_though_its_tag_is_cut(tmp_path: Path, mlflow_uri: str) -> None:
+    made, verdict = new_sweep(tmp_path), {"summary": "x" * 9000}
+    made.writer.set_sweep_status(made.id, made.lease, SweepStatus.COMPLETE, verdict=verdict)
+    sync(made.url, mlflow_uri)
+    (parent,) = asked.runs(mlflow_uri, "tags.\"restoration.role\" = 'sweep'")
+    assert len(parent.data.tags["verdict"]) == 5000
+    folder = Path(asked.client(mlflow_uri).download_artifacts(parent.info.run_id, ""))
+    assert json.loads((folder / "verdict.json").read_text()) == verdict
 
 
 def test_the_parent_holds_spec_originals_and_state_and_every_trial(sweep: StoredSweep, mlflow_uri: str) -> None:
