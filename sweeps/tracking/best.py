@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from restoration_core.errors import InputError, unknown
+from sweeps.shown_address import show_url
 from sweeps.store.frames import pareto_numbers
 from sweeps.store.models import TrialState
 from sweeps.tracking.client import (
@@ -17,7 +18,6 @@ from sweeps.tracking.client import (
     parse_mlflow_uri,
     quiet_mlflow,
     server_fault,
-    show_uri,
 )
 from sweeps.tracking.delivery import PARENT, ROLE
 from sweeps.tracking.names import metric_key
@@ -59,7 +59,7 @@ def best_from_mlflow(mlflow_uri: str, name: str, k: int = 10) -> pd.DataFrame:
             parent = next((run for run in parents if run.data.tags.get("sweep") == name), None)
             if parent is None or experiment is None:
                 known = dict.fromkeys(str(run.data.tags.get("sweep")) for run in parents)
-                where = f"in MLflow at {show_uri(address.uri)}"
+                where = f"in MLflow at {show_url(address.uri)}"
                 raise InputError(f"{unknown('sweep', name, known)} {where}; `restoration sweep sync` brings it there")
             metrics = [metric.strip() for metric in parent.data.tags["metric"].split(",")]
             goals = [goal.strip() for goal in parent.data.tags["goal"].split(",")]
@@ -69,7 +69,7 @@ def best_from_mlflow(mlflow_uri: str, name: str, k: int = 10) -> pd.DataFrame:
             raise
         except Exception as error:
             fault = server_fault(address.uri) if address.database is None else None
-            why = fault or f"MLflow at {show_uri(address.uri)} does not answer: {one_line(error)}"
+            why = fault or f"MLflow at {show_url(address.uri)} does not answer: {one_line(error)}"
             raise InputError(f"{why}; `restoration sweep best` asks the store instead") from error
     if len(metrics) > 1:
         runs = _front(runs, metrics, goals)[:k]

@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from restoration_core.errors import InputError
+from sweeps.shown_address import show_url
 from sweeps.store.address import file_url, sqlite_path
 from sweeps.tracking.database import DatabaseState, UnusableDatabase, ensure, refuse_unusable
 
@@ -86,23 +87,25 @@ def parse_mlflow_uri(uri: str, store_url: str | None = None) -> Address:
     scheme = urlsplit(uri).scheme.lower() if "://" in uri else ""
     if scheme in {"http", "https"}:
         if not urlsplit(uri).hostname:
-            raise InputError(f"MLflow address {uri!r} has no host; {_VALID}")
+            raise InputError(f"MLflow address {show_url(uri)!r} has no host; {_VALID}")
         return Address(uri.rstrip("/"), None)
     if scheme != "sqlite":
         what = "is a folder, which MLflow no longer writes to" if scheme in {"", "file"} else "is not supported"
-        raise InputError(f"MLflow address {uri!r} {what}; {_VALID}")
+        raise InputError(f"MLflow address {show_url(uri)!r} {what}; {_VALID}")
     path = _sqlite_file(uri)
     if path is None:
         raise InputError(
-            f"MLflow address {uri!r} names no file (three slashes, no options; a ? in a name is written %3F, "
+            f"MLflow address {show_url(uri)!r} names no file (three slashes, no options; a ? in a name is written %3F, "
             f"a % is written %25); {_VALID}"
         )
     if path.is_dir() or not path.parent.is_dir():
         why = "is a directory" if path.is_dir() else f"lies in a folder that does not exist ({path.parent})"
-        raise InputError(f"MLflow address {uri!r}: the file {why}; {_VALID}")
+        raise InputError(f"MLflow address {show_url(uri)!r}: the file {why}; {_VALID}")
     own = _sqlite_file(store_url) if store_url is not None and store_url.startswith("sqlite:") else None
     if own is not None and own.resolve() == path.resolve():
-        raise InputError(f"MLflow address {uri!r} is the sweeps' own store; MLflow needs its own file; {_VALID}")
+        raise InputError(
+            f"MLflow address {show_url(uri)!r} is the sweeps' own store; MLflow needs its own file; {_VALID}"
+        )
     return Address(file_url(path), path)
 
 
@@ -186,16 +189,8 @@ def check(mlflow_uri: str) -> TrackingStatus:
         try:
             open_client(address).search_experiments(max_results=1)
         except Exception as error:
-            return TrackingStatus(False, f"MLflow at {show_uri(address.uri)} refuses: {one_line(error)}")
-        return TrackingStatus(True, f"MLflow {mlflow.__version__} at {show_uri(address.uri)}")
-
-
-def show_uri(uri: str) -> str:
-    """Return the address with its password hidden."""
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    return uri.replace(f":{parts.password}@", ":***@", 1)
+            return TrackingStatus(False, f"MLflow at {show_url(address.uri)} refuses: {one_line(error)}")
+        return TrackingStatus(True, f"MLflow {mlflow.__version__} at {show_url(address.uri)}")
 
 
 def one_line(error: BaseException) -> str:
@@ -245,7 +240,7 @@ def server_fault(uri: str) -> str | None:
             return None
     except urllib.error.HTTPError as error:
         # A proxy may guard the page; whether the interface itself answers is tried next.
-        return None if error.code in {401, 403} else f"{show_uri(uri)} answers, but not as MLflow does: {error}"
+        return None if error.code in {401, 403} else f"{show_url(uri)} answers, but not as MLflow does: {error}"
     except (OSError, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        return f"no MLflow at {show_uri(uri)}: {one_line(reason) if isinstance(reason, Exception) else reason}"
+        return f"no MLflow at {show_url(uri)}: {one_line(reason) if isinstance(reason, Exception) else reason}"

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from restoration_core.errors import InputError
-from sweeps.tracking import check, parse_mlflow_uri, sync
+from sweeps.tracking import best_from_mlflow, check, parse_mlflow_uri, sync
 from sweeps.tracking.client import quiet_mlflow
+from tests.sweeps.tracking.stored_sweep import new_sweep
 
 
 def test_importing_tracking_does_not_import_mlflow() -> None:
@@ -102,3 +103,16 @@ def test_the_callers_environment_and_loggers_are_as_before(monkeypatch: pytest.M
 def test_sync_to_a_folder_is_refused_before_the_store_is_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
         sync(f"sqlite:///{tmp_path}/none.db", "./mlruns")
+
+
+@pytest.mark.parametrize("uri", ["http://ada:s3cret@127.0.0.1:9", "postgresql://ada:s3cret@h/db", "http://ada:s3cret@"])
+def test_a_password_in_the_address_is_never_said(uri: str, tmp_path: Path) -> None:
+    made = new_sweep(tmp_path)
+    said = [check(uri).reason]
+    try:
+        said.append(str(sync(made.url, uri).error))
+        best_from_mlflow(uri, "conv2")
+    except InputError as error:
+        said.append(str(error))
+    assert "s3cret" not in " ".join(said)
+    assert "***" in said[-1]
