@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,20 +13,21 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from restoration_core.errors import Portable
 from sweeps.execution.coordinator import Coordinator
 from sweeps.execution.protocol import Acknowledgement, Assignment, Exchange, Report, TrialRecord
+from sweeps.execution.runners.store_address import ask_address, serve_address
 
 
 class CoordinatorActor:
     """A coordinator that finds the store by itself, and its state in the store when Ray restarts it.
 
     Constructor arguments are kept in Ray's metadata, which every node can read. So the store's address, which may hold
-    a password, is not among them: the actor reads it from a file of the driver's, on whose node it is pinned.
+    a password, is not among them: the actor asks the driver for it, on whose node it is pinned.
 
     The store is opened by the first call, not by the constructor: Ray hands an error of a call on as it is, of one in a
     constructor only the text of the traceback.
     """
 
-    def __init__(self, address_file: str, sweep: str, holder: str) -> None:
-        self._address_file, self._sweep, self._holder = address_file, sweep, holder
+    def __init__(self, asking_path: str, sweep: str, holder: str) -> None:
+        self._asking_path, self._sweep, self._holder = asking_path, sweep, holder
         self._opened: Coordinator | None = None
 
     def ask(self, k: int, worker: str) -> list[Assignment]:
@@ -60,7 +59,7 @@ class CoordinatorActor:
     def _coordinator(self) -> Coordinator:
         if self._opened is None:
             restarted = ray.get_runtime_context().was_current_actor_reconstructed
-            url = Path(self._address_file).read_text(encoding="utf-8")
+            url = ask_address(self._asking_path)
             self._opened = Coordinator(url, self._sweep, holder=self._holder, adopt=restarted)
         return self._opened
 
@@ -130,10 +129,7 @@ def _answer(reference: Any) -> Any:
 @contextlib.contextmanager
 def coordinator_actor(store_url: str, sweep: str, holder: str) -> Iterator[RemoteCoordinator]:
     """Start the sweep's coordinator, and close it at the end."""
-    with tempfile.TemporaryDirectory(prefix="restoration-") as folder:
-        address = Path(folder) / "store"
-        address.touch(mode=0o600)
-        address.write_text(store_url, encoding="utf-8")
+    with serve_address(store_url) as asking_path:
         handle = (
             ray.remote(CoordinatorActor)
             .options(
@@ -143,7 +139,7 @@ def coordinator_actor(store_url: str, sweep: str, holder: str) -> Iterator[Remot
                 max_task_retries=-1,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False),
             )
-            .remote(str(address), sweep, holder)
+            .remote(asking_path, sweep, holder)
         )
         coordinator = RemoteCoordinator(handle)
         try:
