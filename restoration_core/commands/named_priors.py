@@ -9,11 +9,11 @@ from typing import TypeVar
 from restoration_core.calibration import hand_crafted_key
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks import Classifier
-from restoration_core.priors.convolutional_experts import ConvolutionalExperts, FieldRecipe, default_field_recipe
-from restoration_core.priors.denoiser import Denoiser, default_denoiser_recipe
+from restoration_core.priors.convolutional_experts import default_field_recipe
+from restoration_core.priors.denoiser import default_denoiser_recipe
 from restoration_core.priors.expert_functions import EXPERTS
 from restoration_core.priors.hand_crafted import AlphaNorm, IsotropicRange, TotalVariation
-from restoration_core.priors.library import Entry, PriorLibrary
+from restoration_core.priors.library import Entry, PriorLibrary, at_noise_level
 from restoration_core.priors.maps import default_patch_size
 from restoration_core.priors.patch_experts import Recipe, default_recipe
 from restoration_core.priors.prior import Prior
@@ -93,7 +93,7 @@ def name_prior(text: str, classifier: Classifier, library: PriorLibrary) -> Name
         raise InputError(f"--prior {text}: learned from {where}; valid: {own or IMAGE}={what}")
     prior, key = library.load(entry.key), entry.key
     if at:
-        prior = _at_noise(text, prior, entry, _number(text, level, float))
+        prior = at_noise_level(prior, entry.recipe, _number(text, level, float), f"--prior {text}", "no @")
         key = f"{key}@{_number(text, level, float):g}"
     return NamedPrior(prior, key, own, entry.name + at + level, name if _is_kind(name) else entry.name, True)
 
@@ -167,18 +167,6 @@ def _acts_on(entry: Entry, layer: str | None, classifier: Classifier) -> bool:
     if maps is None or layer is None:
         return maps is None and layer is None
     return maps.weights_id == classifier.weights_id and classifier.resolve(maps.layer) == layer
-
-
-def _at_noise(text: str, prior: Prior, entry: Entry, level: float) -> Prior:
-    if not isinstance(prior, ConvolutionalExperts | Denoiser):
-        raise InputError(f"--prior {text}: {entry.name} has no noise levels; valid: no @")
-    recipe = entry.recipe
-    # A field on maps keeps its levels in the maps' own unit, its recipe relative to their deviation.
-    unit = prior.noise_levels[0] / recipe.noise_levels[0] if isinstance(recipe, FieldRecipe) and recipe.maps else 1.0
-    low, high = prior.noise_levels[0] / unit, prior.noise_levels[-1] / unit
-    if not low * (1 - 1e-6) <= level <= high * (1 + 1e-6):
-        raise InputError(f"--prior {text}: {low:g} <= noise level <= {high:g} must hold, but got {level:g}")
-    return prior.at_noise(min(max(level * unit, prior.noise_levels[0]), prior.noise_levels[-1]))
 
 
 def _number(text: str, number: str, kind: Callable[[str], Number]) -> Number:

@@ -6,11 +6,9 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
 from restoration_core.priors import AlphaNorm, IsotropicRange, Prior, TotalVariation, Trained
-from restoration_core.priors.convolutional_experts import ConvolutionalExperts, FieldRecipe
-from restoration_core.priors.denoiser import Denoiser
+from restoration_core.priors.library import at_noise_level
 from restoration_core.priors.patch_experts import ChannelSubset, PatchField
 from restoration_core.reconstruction import Schedule, Term
 from sweeps.priors.reference import PriorReference, reference_of
@@ -66,35 +64,14 @@ def trained(raw: Mapping[str, Any], group: str, prior_lookup: PriorLookup, level
     """Return a group's trained prior at a noise level (``noise_level`` or its own when None), with its stride."""
     found = prior_lookup(reference_of(raw, group))
     named = raw.get(f"{group}.noise_level") if level is None else level
-    prior = found.prior if named is None else at_noise(found, float(named), group)
+    prior = found.prior
+    if named is not None:
+        prior = at_noise_level(prior, found.recipe, float(named), group, "no noise_level and no noise_schedule")
     stride = raw.get(f"{group}.patch_stride")
     return prior if stride is None else with_stride(prior, int(stride))
 
 
-def at_noise(found: Trained, level: float, group: str) -> Prior:
-    """Return a trained prior at a noise level: RGB in [0, 1], on maps relative to the maps' own deviation.
-
-    Raises:
-        InputError: a level outside the trained ones, or a prior without noise levels.
-    """
-    prior, recipe = found.prior, found.recipe
-    if not isinstance(prior, ConvolutionalExperts | Denoiser):
-        raise InputError(f"{group}: {recipe.title} has no noise levels; valid: no noise_level and no noise_schedule")
-    # A field on maps keeps its levels in the maps' own unit, a denoiser in that of its recipe.
-    relative = isinstance(recipe, FieldRecipe) and recipe.maps is not None
-    unit = prior.noise_levels[0] / recipe.noise_levels[0] if relative and isinstance(recipe, FieldRecipe) else 1.0
-    low, high = prior.noise_levels[0] / unit, prior.noise_levels[-1] / unit
-    if not low * (1 - 1e-6) <= level <= high * (1 + 1e-6):
-        raise InputError(f"{group}: {low:g} <= noise level <= {high:g} must hold for {recipe.title}, but got {level:g}")
-    return _at_noise(prior, min(max(level * unit, prior.noise_levels[0]), prior.noise_levels[-1]))
-
-
 # Rows of a batch that share a prior object are evaluated together, so equal ones must be one object.
-
-
-@functools.lru_cache(maxsize=256)
-def _at_noise(prior: ConvolutionalExperts | Denoiser, level: float) -> Prior:
-    return prior.at_noise(level)
 
 
 @functools.lru_cache(maxsize=64)

@@ -22,6 +22,7 @@ from restoration_core.priors.convolutional_experts.convolution import (
 )
 from restoration_core.priors.expert_functions import Expert
 from restoration_core.priors.prior import Prior
+from restoration_core.priors.tensor_checks import check_channels_of, check_parts, check_square
 
 # Responses worked on at once: small enough for a CPU's caches; an accelerator wants more work in a launch.
 CPU_CHUNK_BYTES = 4 << 20
@@ -73,8 +74,7 @@ class ConvolutionalExperts(Prior):
         boundary: str = "reflect",
         noise: float | None = None,
     ) -> None:
-        if filters.ndim != 4 or filters.shape[2] != filters.shape[3]:
-            raise InputError(f"filters: shape (K, C, size, size) is needed, but got {tuple(filters.shape)}")
+        check_square("filters", filters, "K, C")
         count, levels = len(filters), tuple(float(level) for level in noise_levels)
         if not levels or levels[0] <= 0 or sorted(set(levels)) != list(levels):
             raise InputError(f"noise_levels: positive values, rising, are needed, but got {list(levels)}")
@@ -83,10 +83,12 @@ class ConvolutionalExperts(Prior):
                 f"alphas and gammas: shape ({len(levels)}, scales, {count}) is needed, noise levels x scales x filters,"
                 f" but got {tuple(alphas.shape)} and {tuple(gammas.shape)}"
             )
-        if bias.shape != (count,):
-            raise InputError(f"bias: shape ({count},) is needed, one a filter, but got {tuple(bias.shape)}")
-        if not all(bool(torch.isfinite(part).all()) for part in (filters, bias, alphas, gammas)):
-            raise InputError("filters, bias, alphas and gammas: finite values are needed, but got some that are not")
+        check_parts(
+            filters=(filters, tuple(filters.shape)),
+            bias=(bias, (count,)),
+            alphas=(alphas, tuple(alphas.shape)),
+            gammas=(gammas, tuple(gammas.shape)),
+        )
         if not bool((alphas > 0).all() and (gammas > 0).all()):
             raise InputError("alphas and gammas: values > 0 must hold, but got some that are not")
         if boundary not in BOUNDARIES:
@@ -171,9 +173,7 @@ class ConvolutionalExperts(Prior):
         return torch.lerp(values[above - 1].log(), values[above].log(), share).exp()
 
     def check(self, shape: tuple[int, ...]) -> None:
-        if len(shape) != 3 or shape[0] != self.channels:
-            got = ", ".join(map(str, shape))
-            raise InputError(f"x: shape (B, {self.channels}, H, W) is needed by this prior, but got (B, {got})")
+        check_channels_of(shape, self.channels)
         # Mirroring needs one pixel more than the margin; without it a whole filter must fit.
         fits = self.patch_size // 2 + 1 if self.boundary == "reflect" else self.patch_size
         side = (fits - 1) * 2 ** (self.scales - 1) + 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from restoration_core.errors import InputErrors, unknown
+from restoration_core.errors import InputErrors
 from restoration_core.priors.convolutional_experts.convolution import BOUNDARIES
 from restoration_core.priors.expert_functions import EXPERTS
 from restoration_core.priors.maps import BUNDLED_PICTURES, SAMPLES, LayerMaps
-from restoration_core.priors.training import PriorRecipe
+from restoration_core.priors.training import PriorRecipe, common_faults
 
 OBJECTIVES = ("denoising", "implicit")
 LARGEST_FILTER = 32
@@ -65,22 +65,12 @@ class FieldRecipe(PriorRecipe):
     def __post_init__(self) -> None:
         # 1 and 1.0 are the same recipe, and have one key.
         object.__setattr__(self, "noise_levels", tuple(float(level) for level in self.noise_levels))
-        faults: list[str] = []
-        for kind, name, valid in (
-            ("expert", self.expert, tuple(EXPERTS)),
-            ("objective", self.objective, OBJECTIVES),
-            ("boundary", self.boundary, BOUNDARIES),
-        ):
-            if name not in valid:
-                faults.append(unknown(kind, name, valid))
-        if self.pictures != SAMPLES and not self.pictures.startswith("sha256:"):
-            faults.append(f"pictures: {SAMPLES!r} or 'sha256:...' is needed, but got {self.pictures!r}")
-        for name in ("experts", "iterations", "batch", "short_side"):
-            if getattr(self, name) < 1:
-                faults.append(f"{name}: {name} >= 1 must hold, but got {getattr(self, name)}")
-        for name, low, high in (("filter_size", 1, LARGEST_FILTER), ("scales", 1, MOST_SCALES)):
-            if not low <= getattr(self, name) <= high:
-                faults.append(f"{name}: {low} <= {name} <= {high} must hold, but got {getattr(self, name)}")
+        faults = common_faults(
+            self,
+            choices={"expert": tuple(EXPERTS), "objective": OBJECTIVES, "boundary": BOUNDARIES},
+            at_least=dict.fromkeys(("experts", "iterations", "batch", "short_side"), 1),
+            within={"filter_size": (1, LARGEST_FILTER), "scales": (1, MOST_SCALES)},
+        )
         levels = list(self.noise_levels)
         if not levels or not all(0 < level < float("inf") for level in levels) or levels != sorted(set(levels)):
             faults.append(f"noise_levels: positive values, rising, are needed, but got {levels}")
@@ -103,16 +93,13 @@ class FieldRecipe(PriorRecipe):
             faults.append(f"short_side: short_side >= crop ({self.crop}) must hold, but got {self.short_side}")
         if self.zero_mean and self.filter_size == 1:
             faults.append("zero_mean: a filter of one pixel would be zero; valid: False, or filter_size >= 2")
-        if not self.learning_rate > 0:
-            faults.append(f"learning_rate: learning_rate > 0 must hold, but got {self.learning_rate}")
         if faults:
             raise InputErrors(faults)
 
     @property
     def title(self) -> str:
         """``field-expert-size x size-experts``, and for maps the layer."""
-        kind = f"field-{self.expert}-{self.filter_size}x{self.filter_size}-{self.experts}"
-        return kind if self.maps is None else f"{kind}-{self.maps.network}-{self.maps.layer.replace('/', '-')}"
+        return self.name_with_layer(f"field-{self.expert}-{self.filter_size}x{self.filter_size}-{self.experts}")
 
 
 def default_field_recipe() -> FieldRecipe:

@@ -10,6 +10,7 @@ from torch import Tensor
 from restoration_core.errors import InputError
 from restoration_core.priors.denoiser.network import NoiseNetwork
 from restoration_core.priors.prior import Prior
+from restoration_core.priors.tensor_checks import check_channels_of
 
 
 class Denoiser(Prior):
@@ -87,9 +88,7 @@ class Denoiser(Prior):
         return Denoiser(self.network.to(device, dtype), centre, self.unit, self.noise_levels, self.noise)
 
     def check(self, shape: tuple[int, ...]) -> None:
-        if len(shape) != 3 or shape[0] != self.channels or min(shape) < 1:
-            got = ", ".join(map(str, shape))
-            raise InputError(f"x: shape (B, {self.channels}, H, W) is needed by this denoiser, but got (B, {got})")
+        check_channels_of(shape, self.channels)
 
     @torch.no_grad()
     def denoise(self, x: Tensor) -> Tensor:

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from restoration_core.errors import InputErrors
 from restoration_core.priors.maps import BUNDLED_PICTURES, SAMPLES, LayerMaps
-from restoration_core.priors.training import PriorRecipe
+from restoration_core.priors.training import PriorRecipe, common_faults
 
 LARGEST_WIDTH = 256
 LARGEST_DEPTH = 32
+LARGEST_FACTOR = 4
 
 MAP_LEVELS = {"levels": (0.05, 0.8), "held_out_levels": (0.1, 0.2, 0.4), "factor": 1}
 """Fields of a denoiser on a layer's maps: at noise much below their own deviation little can be told from it."""
@@ -65,9 +66,12 @@ class DenoiserRecipe(PriorRecipe):
     def __post_init__(self) -> None:
         for name in ("levels", "held_out_levels", "scales"):  # 1 and 1.0 are the same recipe, and have one key
             object.__setattr__(self, name, tuple(float(value) for value in getattr(self, name)))
-        faults: list[str] = []
-        if self.pictures != SAMPLES and not self.pictures.startswith("sha256:"):
-            faults.append(f"pictures: {SAMPLES!r} or 'sha256:...' is needed, but got {self.pictures!r}")
+        faults = common_faults(
+            self,
+            choices={},
+            at_least={"batch": 1, "iterations": 1},
+            within={"width": (1, LARGEST_WIDTH), "depth": (2, LARGEST_DEPTH), "factor": (1, LARGEST_FACTOR)},
+        )
         if len(self.levels) != 2 or not 0 < self.levels[0] < self.levels[1] < math.inf:
             faults.append(f"levels: two levels, 0 < lowest < highest, are needed, but got {list(self.levels)}")
         else:
@@ -77,22 +81,14 @@ class DenoiserRecipe(PriorRecipe):
             if not self.held_out_levels or not all(low <= level <= high for level in self.held_out_levels):
                 levels = list(self.held_out_levels)
                 faults.append(f"held_out_levels: levels from {low} to {high} are needed, but got {levels}")
-        for name, least, most in (("width", 1, LARGEST_WIDTH), ("depth", 2, LARGEST_DEPTH), ("factor", 1, 4)):
-            if not least <= getattr(self, name) <= most:
-                faults.append(f"{name}: {least} <= {name} <= {most} must hold, but got {getattr(self, name)}")
         if self.depth % 2:
             faults.append(f"depth: an even number is needed, but got {self.depth}")
-        for name in ("batch", "iterations"):
-            if getattr(self, name) < 1:
-                faults.append(f"{name}: {name} >= 1 must hold, but got {getattr(self, name)}")
         if 1.0 not in self.scales or not all(0 < scale <= 1 for scale in self.scales):
             faults.append(f"scales: 1 and factors between 0 and 1 are needed, but got {list(self.scales)}")
         if self.crop < self.factor:
             faults.append(f"crop: crop >= factor ({self.factor}) must hold, but got {self.crop}")
         if self.maps is None and self.short_side < self.crop:
             faults.append(f"short_side: short_side >= crop ({self.crop}) must hold, but got {self.short_side}")
-        if not 0 < self.learning_rate < math.inf:
-            faults.append(f"learning_rate: learning_rate > 0 must hold, but got {self.learning_rate}")
         if faults:
             raise InputErrors(faults)
 
@@ -104,8 +100,7 @@ class DenoiserRecipe(PriorRecipe):
     @property
     def title(self) -> str:
         """``denoiser-depth x width``, and for maps the layer."""
-        kind = f"denoiser-{self.depth}x{self.width}"
-        return kind if self.maps is None else f"{kind}-{self.maps.network}-{self.maps.layer.replace('/', '-')}"
+        return self.name_with_layer(f"denoiser-{self.depth}x{self.width}")
 
 
 def default_denoiser_recipe() -> DenoiserRecipe:

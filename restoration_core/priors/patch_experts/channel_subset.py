@@ -10,6 +10,7 @@ from torch import Tensor
 from restoration_core.errors import InputError
 from restoration_core.priors.patch_experts.patch_field import PatchField
 from restoration_core.priors.prior import Prior
+from restoration_core.priors.tensor_checks import check_channels_of
 
 
 class ChannelSubset(Prior):
@@ -57,9 +58,7 @@ class ChannelSubset(Prior):
         return self if moved is self.field else ChannelSubset(moved, self.chosen, self.map_channels)
 
     def check(self, shape: tuple[int, ...]) -> None:
-        if len(shape) != 3 or shape[0] != self.map_channels:
-            got = ", ".join(map(str, shape))
-            raise InputError(f"x: shape (B, {self.map_channels}, H, W) is needed by this prior, but got (B, {got})")
+        check_channels_of(shape, self.map_channels)
         self.field.check((len(self.chosen), *shape[1:]))
 
     def energy(self, x: Tensor) -> Tensor:

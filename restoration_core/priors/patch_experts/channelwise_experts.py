@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Self
+
 import torch
 from torch import Tensor
 
-from restoration_core.errors import InputError
 from restoration_core.priors.expert_functions import Expert
-from restoration_core.priors.patch_experts.patch_field import Buffers, PatchField, buffer, check_shapes
+from restoration_core.priors.patch_experts.patch_field import Buffers, PatchField, buffer
+from restoration_core.priors.tensor_checks import check_parts, check_square
 
 
 class ChannelwiseExperts(PatchField):
@@ -28,26 +31,21 @@ class ChannelwiseExperts(PatchField):
     """
 
     def __init__(self, filters: Tensor, alphas: Tensor, bias: Tensor, expert: Expert, *, patch_stride: int = 1) -> None:
-        if filters.ndim != 4 or filters.shape[2] != filters.shape[3]:
-            raise InputError(f"filters: shape (C, K, size, size) is needed, but got {tuple(filters.shape)}")
+        check_square("filters", filters, "C, K")
         channels, count = filters.shape[:2]
-        wanted = (channels, count)
-        parts = {"filters": (filters, tuple(filters.shape)), "alphas": (alphas, wanted), "bias": (bias, wanted)}
-        check_shapes("filters, alphas and bias", parts)
+        each = (channels, count)
+        check_parts(filters=(filters, tuple(filters.shape)), alphas=(alphas, each), bias=(bias, each))
         super().__init__(channels, filters.shape[2], channels, alphas.reshape(-1), expert, patch_stride)
         self.filters, self.alphas, self.bias = filters, alphas, bias
         flat = filters.reshape(channels, count, -1)
         self._forward = torch.cat([flat, bias[:, :, None]], dim=2)
         self._back = (flat * (alphas * expert.influence_gain)[:, :, None]).transpose(1, 2).contiguous()
 
-    def with_stride(self, patch_stride: int) -> ChannelwiseExperts:
-        return ChannelwiseExperts(self.filters, self.alphas, self.bias, self.expert, patch_stride=patch_stride)
+    def parts(self) -> dict[str, Tensor]:
+        return {"filters": self.filters, "alphas": self.alphas, "bias": self.bias}
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> ChannelwiseExperts:
-        if self.filters.device == torch.device(device) and self.filters.dtype == dtype:
-            return self
-        filters, alphas, bias = (tensor.to(device, dtype) for tensor in (self.filters, self.alphas, self.bias))
-        return ChannelwiseExperts(filters, alphas, bias, self.expert, patch_stride=self.patch_stride)
+    def made_of(self, parts: Mapping[str, Tensor], patch_stride: int) -> Self:
+        return type(self)(**parts, expert=self.expert, patch_stride=patch_stride)
 
     def dense_filters(self) -> tuple[Tensor, Tensor]:
         size = self.patch_size

@@ -23,11 +23,7 @@ from restoration_core.priors.training import Family
 def _tensors(prior: PatchField | ChannelSubset) -> dict[str, Tensor]:
     if isinstance(prior, ChannelSubset):
         return {**_tensors(prior.field), "map_channels": torch.tensor([prior.map_channels])}
-    if isinstance(prior, SeparableExperts):
-        stages = {"depthwise": prior.depthwise, "pointwise": prior.pointwise}
-        return {**stages, "alphas": prior.alphas, "bias": prior.bias}
-    assert isinstance(prior, PatchExperts | ChannelwiseExperts)
-    return {"filters": prior.filters, "alphas": prior.alphas, "bias": prior.bias}
+    return prior.parts()
 
 
 def _restore(recipe: Recipe, tensors: Mapping[str, Tensor]) -> Prior:

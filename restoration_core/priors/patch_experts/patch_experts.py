@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Self
+
 import torch
 from torch import Tensor
 
-from restoration_core.errors import InputError
 from restoration_core.priors.expert_functions import Expert
 from restoration_core.priors.patch_experts.patch_field import Buffers, PatchField, buffer
+from restoration_core.priors.tensor_checks import check_parts, check_square
 
 
 class PatchExperts(PatchField):
@@ -29,33 +32,21 @@ class PatchExperts(PatchField):
     """
 
     def __init__(self, filters: Tensor, alphas: Tensor, bias: Tensor, expert: Expert, *, patch_stride: int = 1) -> None:
-        if filters.ndim != 4 or filters.shape[2] != filters.shape[3]:
-            raise InputError(f"filters: shape (K, C, size, size) is needed, but got {tuple(filters.shape)}")
+        check_square("filters", filters, "K, C")
         count = len(filters)
-        if alphas.shape != (count,) or bias.shape != (count,):
-            raise InputError(
-                f"alphas and bias: shape ({count},) is needed, one a filter, but got {tuple(alphas.shape)} and"
-                f" {tuple(bias.shape)}"
-            )
-        if not all(bool(torch.isfinite(part).all()) for part in (filters, alphas, bias)):
-            raise InputError("filters, alphas and bias: finite values are needed, but got some that are not")
+        check_parts(filters=(filters, tuple(filters.shape)), alphas=(alphas, (count,)), bias=(bias, (count,)))
         super().__init__(filters.shape[1], filters.shape[2], 1, alphas, expert, patch_stride)
-        self.filters = filters
-        self.alphas = alphas
-        self.bias = bias
+        self.filters, self.alphas, self.bias = filters, alphas, bias
         flat = filters.reshape(count, -1)
         self._forward = torch.cat([flat, bias[:, None]], dim=1)
         # The back-projection carries alpha and the expert's constant, so that no pass over the responses is needed.
         self._back = (flat * (alphas * expert.influence_gain)[:, None]).T.contiguous()
 
-    def with_stride(self, patch_stride: int) -> PatchExperts:
-        return PatchExperts(self.filters, self.alphas, self.bias, self.expert, patch_stride=patch_stride)
+    def parts(self) -> dict[str, Tensor]:
+        return {"filters": self.filters, "alphas": self.alphas, "bias": self.bias}
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> PatchExperts:
-        if self.filters.device == torch.device(device) and self.filters.dtype == dtype:
-            return self
-        filters, alphas, bias = (tensor.to(device, dtype) for tensor in (self.filters, self.alphas, self.bias))
-        return PatchExperts(filters, alphas, bias, self.expert, patch_stride=self.patch_stride)
+    def made_of(self, parts: Mapping[str, Tensor], patch_stride: int) -> Self:
+        return type(self)(**parts, expert=self.expert, patch_stride=patch_stride)
 
     def dense_filters(self) -> tuple[Tensor, Tensor]:
         return self.filters, self.alphas

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from restoration_core.errors import InputError
 from restoration_core.priors.expert_functions import Expert
 from restoration_core.priors.prior import Prior
+from restoration_core.priors.tensor_checks import check_channels_of
 
 # Memory of the patches worked on at once: on a CPU small enough for caches and large enough for the matrix product to
 # run at full speed (measured: flat from 3 to 8 MiB); an accelerator wants more work in a launch.
@@ -55,14 +56,12 @@ class PatchField(Prior):
             :meth:`energy` and :meth:`gradient` are always the full sums.
 
     Raises:
-        InputError: an alpha that is not positive or not finite, or a stride below 1.
+        InputError: an alpha that is not positive, or a stride below 1.
     """
 
     def __init__(
         self, channels: int, patch_size: int, groups: int, alphas: Tensor, expert: Expert, patch_stride: int
     ) -> None:
-        if not bool(torch.isfinite(alphas).all()):
-            raise InputError("filters, alphas and bias: finite values are needed, but got some that are not")
         if not bool((alphas > 0).all()):
             raise InputError(f"alphas: alpha > 0 must hold for every expert, but got {float(alphas.min())}")
         if patch_stride < 1:
@@ -84,8 +83,21 @@ class PatchField(Prior):
         return self._channels
 
     @abc.abstractmethod
+    def parts(self) -> dict[str, Tensor]:
+        """Return the tensors that the prior was made of, by the names of the constructor's arguments."""
+
+    @abc.abstractmethod
+    def made_of(self, parts: Mapping[str, Tensor], patch_stride: int) -> Self:
+        """Return a prior of this kind and expert from other :meth:`parts`."""
+
     def with_stride(self, patch_stride: int) -> Self:
         """Return this prior with another ``patch_stride``, sharing its tensors."""
+        return self.made_of(self.parts(), patch_stride)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        if self._weights.device == torch.device(device) and self._weights.dtype == dtype:
+            return self
+        return self.made_of({name: part.to(device, dtype) for name, part in self.parts().items()}, self.patch_stride)
 
     @abc.abstractmethod
     def dense_filters(self) -> tuple[Tensor, Tensor]:
@@ -183,9 +195,7 @@ class PatchField(Prior):
 
     def check(self, shape: tuple[int, ...]) -> None:
         size = self.patch_size
-        if len(shape) != 3 or shape[0] != self.channels:
-            got = ", ".join(map(str, shape))
-            raise InputError(f"x: shape (B, {self.channels}, H, W) is needed by this prior, but got (B, {got})")
+        check_channels_of(shape, self.channels)
         if min(shape[1:]) < size:
             raise InputError(
                 f"x: a picture of {shape[2]} x {shape[1]} px is smaller than the prior's patches; valid: at least"
@@ -269,23 +279,6 @@ def _in_rows(x: Tensor) -> Tensor:
     for row, pixels in zip(found.flatten(2), x.permute(0, 2, 3, 1).flatten(1, 2), strict=True):
         row.copy_(pixels.t())  # torch transposes matrices by blocks; a copy between the layouts takes six times as long
     return found
-
-
-def check_shapes(what: str, shapes: dict[str, tuple[Tensor, tuple[int, ...]]]) -> None:
-    """Refuse tensors that do not have the shape they need or hold values that are not finite.
-
-    Args:
-        what: the parts in words, for the message.
-        shapes: name -> tensor and its shape.
-
-    Raises:
-        InputError: the first that does not fit.
-    """
-    for name, (tensor, shape) in shapes.items():
-        if tensor.shape != shape:
-            raise InputError(f"{name}: shape {shape} is needed, but got {tuple(tensor.shape)}")
-        if not bool(torch.isfinite(tensor).all()):
-            raise InputError(f"{what}: finite values are needed, but got some that are not")
 
 
 def buffer(buffers: Buffers, name: str, shape: tuple[int, ...] | torch.Size, like: Tensor) -> Tensor:

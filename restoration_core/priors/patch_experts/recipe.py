@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from restoration_core.errors import InputError, InputErrors, unknown
+from restoration_core.errors import InputError, InputErrors
 from restoration_core.priors.expert_functions import EXPERTS
 from restoration_core.priors.maps import SAMPLES, LayerMaps
 from restoration_core.priors.patch_experts.banks import BANKS
 from restoration_core.priors.patch_experts.channel_subset import check_channels
 from restoration_core.priors.patch_experts.whitening import WHITENINGS
-from restoration_core.priors.training import PriorRecipe
+from restoration_core.priors.training import PriorRecipe, common_faults
 
 LARGEST_PATCH = 32
-# Fewer patches than this for each dimension that is learned are refused.
+"""Whitening holds a matrix of (3 * patch_size^2)^2 numbers."""
 PATCHES_PER_DIMENSION = 10
+"""A recipe with fewer patches for each dimension that is learned is refused."""
 
 
 @dataclass(frozen=True)
@@ -70,25 +71,17 @@ class Recipe(PriorRecipe):
     multiplier: int = 4
 
     def __post_init__(self) -> None:
-        faults: list[str] = []
-        if self.expert not in EXPERTS:
-            faults.append(unknown("expert", self.expert, EXPERTS))
-        if self.whitening not in WHITENINGS:
-            faults.append(unknown("whitening", self.whitening, WHITENINGS))
-        if self.pictures != SAMPLES and not self.pictures.startswith("sha256:"):
-            faults.append(f"pictures: {SAMPLES!r} or 'sha256:...' is needed, but got {self.pictures!r}")
-        if self.bank not in BANKS:
-            faults.append(unknown("bank", self.bank, BANKS))
+        faults = common_faults(
+            self,
+            choices={"expert": tuple(EXPERTS), "whitening": WHITENINGS, "bank": BANKS},
+            at_least={"multiplier": 1, "experts": 1, "iterations": 1, "batch": 1, "patches": 20},
+            within={"patch_size": (2, LARGEST_PATCH)},
+        )
         if self.channels is not None:
             try:
                 check_channels(self.channels, 3 if self.maps is None else None)
             except InputError as error:
                 faults.append(str(error))
-        for name, low in (("multiplier", 1), ("experts", 1), ("iterations", 1), ("batch", 1), ("patches", 20)):
-            if getattr(self, name) < low:
-                faults.append(f"{name}: {name} >= {low} must hold, but got {getattr(self, name)}")
-        if not 2 <= self.patch_size <= LARGEST_PATCH:  # whitening holds a matrix of (3 patch_size^2)^2
-            faults.append(f"patch_size: 2 <= patch_size <= {LARGEST_PATCH} must hold, but got {self.patch_size}")
         if self.short_side < self.patch_size:
             faults.append(
                 f"short_side: short_side >= patch_size ({self.patch_size}) must hold, but got {self.short_side}"
@@ -99,8 +92,6 @@ class Recipe(PriorRecipe):
             faults.append(f"dims: 1 <= dims{bound} must hold, but got {self.dims}")
         if not 0 <= self.sigma < 1:
             faults.append(f"sigma: 0 <= sigma < 1 must hold, but got {self.sigma}")
-        if not self.learning_rate > 0:
-            faults.append(f"learning_rate: learning_rate > 0 must hold, but got {self.learning_rate}")
         if faults:
             raise InputErrors(faults)
 
@@ -108,5 +99,4 @@ class Recipe(PriorRecipe):
     def title(self) -> str:
         """``expert-size x size-experts``, with bank, layer and network where they are not the usual ones."""
         bank = "" if self.bank == "full" else f"-{self.bank}"
-        where = "" if self.maps is None else f"-{self.maps.network}-{self.maps.layer.replace('/', '-')}"
-        return f"{self.expert}{bank}-{self.patch_size}x{self.patch_size}-{self.experts}{where}"
+        return self.name_with_layer(f"{self.expert}{bank}-{self.patch_size}x{self.patch_size}-{self.experts}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Self
+
 import torch
 from torch import Tensor
 
-from restoration_core.errors import InputError
 from restoration_core.priors.expert_functions import Expert
-from restoration_core.priors.patch_experts.patch_field import Buffers, PatchField, buffer, check_shapes
+from restoration_core.priors.patch_experts.patch_field import Buffers, PatchField, buffer
+from restoration_core.priors.tensor_checks import check_parts, check_square
 
 
 class SeparableExperts(PatchField):
@@ -39,18 +42,14 @@ class SeparableExperts(PatchField):
         *,
         patch_stride: int = 1,
     ) -> None:
-        if depthwise.ndim != 4 or depthwise.shape[2] != depthwise.shape[3]:
-            raise InputError(f"depthwise: shape (C, M, size, size) is needed, but got {tuple(depthwise.shape)}")
+        check_square("depthwise", depthwise, "C, M")
         channels, each = depthwise.shape[:2]
         count = len(alphas)
-        check_shapes(
-            "filters, alphas and bias",
-            {
-                "depthwise": (depthwise, tuple(depthwise.shape)),
-                "pointwise": (pointwise, (count, channels * each)),
-                "alphas": (alphas, (count,)),
-                "bias": (bias, (count,)),
-            },
+        check_parts(
+            depthwise=(depthwise, tuple(depthwise.shape)),
+            pointwise=(pointwise, (count, channels * each)),
+            alphas=(alphas, (count,)),
+            bias=(bias, (count,)),
         )
         super().__init__(channels, depthwise.shape[2], channels, alphas, expert, patch_stride)
         self.depthwise, self.pointwise, self.alphas, self.bias = depthwise, pointwise, alphas, bias
@@ -58,17 +57,12 @@ class SeparableExperts(PatchField):
         self._mix = torch.cat([pointwise, bias[:, None]], dim=1)
         self._unmix = (pointwise * (alphas * expert.influence_gain)[:, None]).T.contiguous()
 
-    def with_stride(self, patch_stride: int) -> SeparableExperts:
-        parts = (self.depthwise, self.pointwise, self.alphas, self.bias)
-        return SeparableExperts(*parts, self.expert, patch_stride=patch_stride)
+    def parts(self) -> dict[str, Tensor]:
+        stages = {"depthwise": self.depthwise, "pointwise": self.pointwise}
+        return {**stages, "alphas": self.alphas, "bias": self.bias}
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> SeparableExperts:
-        if self.depthwise.device == torch.device(device) and self.depthwise.dtype == dtype:
-            return self
-        depthwise, pointwise, alphas, bias = (
-            part.to(device, dtype) for part in (self.depthwise, self.pointwise, self.alphas, self.bias)
-        )
-        return SeparableExperts(depthwise, pointwise, alphas, bias, self.expert, patch_stride=self.patch_stride)
+    def made_of(self, parts: Mapping[str, Tensor], patch_stride: int) -> Self:
+        return type(self)(**parts, expert=self.expert, patch_stride=patch_stride)
 
     def dense_filters(self) -> tuple[Tensor, Tensor]:
         channels, each = self.depthwise.shape[:2]

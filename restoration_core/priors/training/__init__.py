@@ -3,6 +3,7 @@
 from restoration_core.priors.training.checkpoint import Checkpoint
 from restoration_core.priors.training.family import Family, PriorRecipe, Progress, Trained, TrainingReport
 from restoration_core.priors.training.loop import CheckedTraining, run_training
+from restoration_core.priors.training.recipe_rules import common_faults
 
 __all__ = [
     "CheckedTraining",
@@ -12,5 +13,6 @@ __all__ = [
     "Progress",
     "Trained",
     "TrainingReport",
+    "common_faults",
     "run_training",
 ]

@@ -72,6 +72,10 @@ class PriorRecipe(abc.ABC):
         plain = {name: dataclasses.asdict(v) if isinstance(v, LayerMaps) else v for name, v in kept.items()}
         return json.dumps(plain | {"version": self.version}, sort_keys=True, separators=(",", ":"))
 
+    def name_with_layer(self, kind: str) -> str:
+        """Return ``kind``, and for a prior on maps the network and layer behind it."""
+        return kind if self.maps is None else f"{kind}-{self.maps.network}-{self.maps.layer.replace('/', '-')}"
+
     @classmethod
     def from_mapping(cls, fields: Mapping[str, Any]) -> Self:
         """Return the recipe of a mapping as :meth:`to_json` writes it.

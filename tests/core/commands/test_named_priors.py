@@ -97,7 +97,7 @@ def test_several_learned_priors_act_together_each_under_a_name_of_its_own(librar
         ("pool1=denoiser", "--layer pool1 --family denoiser"),
         ("pool1=isotropic_range", "a range of colours is for pictures; valid: image=isotropic_range"),
         ("convolutional:7", "convolutional takes no number; valid: convolutional, or convolutional@0.05"),
-        ("convolutional@9", "<= noise level <= 0.16 must hold, but got 9"),
+        ("convolutional@9", "<= noise level <= 0.16 must hold for field-student_t-7x7-64, but got 9"),
         ("student_t@0.1", "student_t-8x8-256 has no noise levels"),
         ("total_variation@0.1", "total_variation has no noise levels"),
         ("denoiser@x", "'x' is no number"),

@@ -133,7 +133,7 @@ def test_levels_that_were_not_trained_are_refused(noise: float) -> None:
 
 
 def test_maps_of_other_channels_are_refused() -> None:
-    with pytest.raises(InputError, match=r"\(B, 3, H, W\) is needed by this denoiser, but got \(B, 4, 8, 8\)"):
+    with pytest.raises(InputError, match=r"\(B, 3, H, W\) is needed by this prior, but got \(B, 4, 8, 8\)"):
         trained_like().gradient(torch.zeros(1, 4, 8, 8))
     trained_like(channels=5).check((5, 1, 1))
 
