@@ -38,16 +38,39 @@ class Failure(Portable, RuntimeError):
     """Something failed that is nobody's input: a disk, a server, a worker. One line: what, and how to go on."""
 
 
-def unknown(kind: str, name: object, valid: Iterable[object]) -> str:
-    """Return the message for an unknown name: the nearest match first, then all that is valid.
+_LONGEST_NAME = 60
+_MOST_LISTED, _NEAREST = 20, 5
+
+
+def unknown(kind: str, name: object, valid: Iterable[object], listing: str = "") -> str:
+    """Return the message for an unknown name: the nearest match first, then what is valid.
+
+    Of more than twenty valid names only the five nearest are told, and what lists them all.
 
     >>> unknown("layer", "conv1/rleu", ["conv1/lin", "conv1/relu"])
     "unknown layer 'conv1/rleu'; did you mean 'conv1/relu'? valid: conv1/lin, conv1/relu"
+
+    Args:
+        kind: what the name is of.
+        name: as it was given.
+        valid: the names that there are.
+        listing: the command or page that lists all of them.
     """
-    names = [str(item) for item in valid]
-    near = difflib.get_close_matches(str(name), names, n=1)
+    given, names = str(name), [str(item) for item in valid]
+    near = difflib.get_close_matches(given[:_LONGEST_NAME], names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {kind} {str(name)!r}; {hint}valid: {', '.join(names)}"
+    told = ", ".join(names)
+    if len(names) > _MOST_LISTED:
+        nearest = difflib.get_close_matches(given[:_LONGEST_NAME], names, n=_NEAREST, cutoff=0)
+        told = f"{', '.join(nearest)} ... ({len(names)} in all{f': {listing}' if listing else ''})"
+    return f"unknown {kind} {brief(given)}; {hint}valid: {told}"
+
+
+def brief(value: object) -> str:
+    """Return a value as Python writes it, a long one without its middle, for a message of one line."""
+    text = repr(value)
+    half = (_LONGEST_NAME - 3) // 2
+    return text if len(text) <= _LONGEST_NAME + 2 else f"{text[:half]}...{text[-half:]}"
 
 
 def _made_again(kind: type[Exception], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Exception:

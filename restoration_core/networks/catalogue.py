@@ -104,7 +104,9 @@ def open_network(
     if name == "caffe_alexnet":
         return _open_caffe_alexnet(weights, seed)
     if name not in _torchvision_names():
-        raise InputError(f"{unknown('network', name, network_names())}, or package.module:factory")
+        raise InputError(
+            f"{unknown('network', name, network_names(), 'restoration networks')}, or package.module:factory"
+        )
     return _open_torchvision(name, "imagenet" if weights is None else weights, seed)
 
 

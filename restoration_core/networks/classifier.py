@@ -148,7 +148,7 @@ class Classifier:
             return name
         if name in self._aliases:
             return self._aliases[name]
-        raise InputError(unknown(f"layer of {self.name}", name, self.layers))
+        raise InputError(unknown(f"layer of {self.name}", name, self.layers, f"restoration networks {self.name}"))
 
     def features(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Return the feature maps of some layers; the forward pass ends at the deepest of them.

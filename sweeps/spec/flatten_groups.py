@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from restoration_core.errors import brief
 from sweeps.spec.parameter_names import (
     ENABLED,
     HAND_CRAFTED,
@@ -50,12 +51,12 @@ def flatten(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path], li
         if not _is_group(key, value):
             put(key, value, (key,))
         elif not isinstance(value, Mapping) or _FORMS & set(value):
-            faults.append(((key,), f"{key} must be a group such as {{weight: 0.1}}, but got {value!r}"))
+            faults.append(((key,), f"{key} must be a group such as {{weight: 0.1}}, but got {brief(value)}"))
         else:
             for child, inner in value.items():
                 if child == OPTIONAL:
                     if not isinstance(inner, bool):
-                        faults.append(((key, child), f"optional must be true or false, but got {inner!r}"))
+                        faults.append(((key, child), f"optional must be true or false, but got {brief(inner)}"))
                     elif inner:
                         put(f"{key}.{ENABLED}", {"values": [False, True]}, (key, child))
                 else:

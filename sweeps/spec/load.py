@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from restoration_core.errors import InputError, InputErrors, unknown
+from restoration_core.errors import InputError, InputErrors, brief, unknown
 from sweeps.spec import rules as spec_rules
 from sweeps.spec.flatten_groups import Fault, flatten
 from sweeps.spec.models import (
@@ -161,7 +161,7 @@ def _faults(error: ValidationError, data: Any, prefix: YamlPath) -> list[Fault]:
             message = str(item["ctx"]["error"])
         else:
             rule = item["msg"].replace("Input should", "must", 1)
-            rules.setdefault((where, _short(item["input"])), []).append(rule[0].lower() + rule[1:])
+            rules.setdefault((where, brief(item["input"])), []).append(rule[0].lower() + rule[1:])
             continue
         faults.append((where, message))
     for (where, value), texts in rules.items():
@@ -183,11 +183,6 @@ def _place(location: tuple[str | int, ...], data: Any) -> tuple[YamlPath, str]:
         else:
             absent = str(part)
     return tuple(path), absent
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _written_at(path: YamlPath, origin: Mapping[str, YamlPath]) -> YamlPath:

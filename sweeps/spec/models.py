@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from restoration_core.errors import unknown
+from restoration_core.errors import brief, unknown
 from sweeps.spec.parameter import Parameter, Scalar
 
 SAMPLERS = ("tpe", "random", "grid", "nsga2")
@@ -37,7 +37,7 @@ def _one_of(kind: str, valid: tuple[str, ...]) -> AfterValidator:
 def valid_name(name: str) -> str:
     """Return the name of a sweep; ValueError with the rule when it is not valid."""
     if not _NAME.match(name):
-        raise ValueError(f"name must be 1 to 100 letters, digits, '.', '_' or '-', but got {name!r}")
+        raise ValueError(f"name must be 1 to 100 letters, digits, '.', '_' or '-', but got {brief(name)}")
     return name
 
 
@@ -56,7 +56,7 @@ def _own_module(network: dict[str, Any]) -> dict[str, Any]:
     if "name" in network:
         raise ValueError("network takes either `name` or `module`, not both")
     if not isinstance(module, str) or ":" not in module:
-        raise ValueError(f"network.module must be package.module:factory, but got {module!r}")
+        raise ValueError(f"network.module must be package.module:factory, but got {brief(module)}")
     return {**{key: value for key, value in network.items() if key != "module"}, "name": module}
 
 
@@ -127,7 +127,7 @@ class MatchSpec(_Section):
             if set(data) != {"layer"}:
                 raise ValueError("match takes either `layer` or `layers`, nothing else")
             if not isinstance(data["layer"], str):
-                raise ValueError(f"match.layer must be the name of a layer, but got {data['layer']!r}")
+                raise ValueError(f"match.layer must be the name of a layer, but got {brief(data['layer'])}")
             return {"layers": {data["layer"]: 1.0}}
         return data
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from restoration_core.errors import unknown
+from restoration_core.errors import brief, unknown
 
 ENABLED = "enabled"
 OPTIONAL = "optional"
@@ -55,21 +55,21 @@ class Known:
     def fault(self, value: object) -> str | None:
         """Return what is wrong with ``value`` (rule, then value), or None; structures have rules of their own."""
         if self.kind is bool:
-            return None if isinstance(value, bool) else f"must be true or false, but got {value!r}"
+            return None if isinstance(value, bool) else f"must be true or false, but got {brief(value)}"
         if self.choices:
             if isinstance(value, str) and value in self.refused:
                 return self.refused[value]
             return None if value in self.choices else unknown("value", value, self.choices)
         if self.kind is str:
-            return None if isinstance(value, str) and value else f"must be a text, but got {value!r}"
+            return None if isinstance(value, str) and value else f"must be a text, but got {brief(value)}"
         whole = self.kind is int
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            return f"must be {'a whole number' if whole else 'a number'}, but got {value!r}"
+            return f"must be {'a whole number' if whole else 'a number'}, but got {brief(value)}"
         if not math.isfinite(value):
-            return f"must be finite, but got {value!r}"
+            return f"must be finite, but got {brief(value)}"
         if value < self.low or (self.above and value <= self.low):
-            return f"must be {'>' if self.above else '>='} {self.low:g}, but got {value!r}"
-        return None if value <= self.high else f"must be <= {self.high:g}, but got {value!r}"
+            return f"must be {'>' if self.above else '>='} {self.low:g}, but got {brief(value)}"
+        return None if value <= self.high else f"must be <= {self.high:g}, but got {brief(value)}"
 
 
 _WEIGHT = Known(float, low=0.0, high=1e12)
@@ -200,7 +200,7 @@ def unknown_parameter(name: str) -> str:
         return unknown("parameter", name, [f"{group}.{known}" for known in (*children_of(group), OPTIONAL)])
     if name == "priors" or name.startswith(_TRAINED):
         return (
-            f"{name!r} is no prior: valid: priors.image or priors.<layer>, each with @label for a second prior at the "
+            f"{brief(name)} is no prior: valid: priors.image or priors.<layer>, each with @label for a second prior at the "
             "same place, and below it " + ", ".join(OF_TRAINED)
         )
     hand_crafted = [f"{group}.{child}" for group, children in OF_HAND_CRAFTED.items() for child in children]

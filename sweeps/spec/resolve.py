@@ -101,7 +101,7 @@ def _network(network: NetworkSpec, faults: list[Fault]) -> Classifier | None:
             return None
     bundled = network.name == BUNDLED_NETWORK
     if not bundled and network.name not in network_names():
-        faults.append((("network", "name"), unknown("network", network.name, network_names())))
+        faults.append((("network", "name"), unknown("network", network.name, network_names(), "restoration networks")))
         return None
     if is_path(network.weights):
         try:

@@ -6,6 +6,7 @@ schema (``1e-3`` is a number, ``no`` is text), whatever ``%YAML`` directive the 
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, Event, MappingStartEvent, NodeEvent, ScalarEvent, SequenceStartEvent
 
 from restoration_core.errors import InputError, InputErrors
+from restoration_core.paths import check_file, reason, shown
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
+MAX_TEXT = 1000
 
 YamlPath = tuple[str | int, ...]
 
@@ -34,7 +37,7 @@ _STRING_TAG = "tag:yaml.org,2002:str"
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file.
+    """A YAML file that was read.
 
     Attributes:
         data: dictionaries with text keys, lists, str, int, float, bool, None.
@@ -68,18 +71,21 @@ def load_yaml(path: str | Path) -> Document:
         InputError: the file cannot be read, is too large, or is not YAML.
         InputErrors: it uses aliases or tags, or its keys are not text (all places at once).
     """
-    source = str(path)
+    source = shown(path)
+    check_file(Path(path), "YAML file", "the path of a YAML file")
     try:
         with open(path, "rb") as file:
             head = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InputError(f"cannot read {source}: {error.strerror or error}; valid: the path of a YAML file") from error
+        raise InputError(f"{source}: cannot be read ({reason(error)}); valid: a YAML file") from error
     if len(head) > MAX_BYTES:
         raise InputError(f"{source}: more than {MAX_BYTES // 1024} KiB; valid: a smaller YAML file")
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{source}: byte {error.start} is not UTF-8; valid: a YAML file in UTF-8") from error
+        utf16 = head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        what = "is UTF-16" if utf16 else f"byte {error.start} is not UTF-8"
+        raise InputError(f"{source}: {what}; valid: a YAML file in UTF-8") from error
     return parse_yaml(text, source)
 
 
@@ -132,6 +138,7 @@ class _Reader:
         if tag and tag not in {"!", _STRING_TAG}:
             self.refused.append(f"{self._at(event)}: tag {tag[:80]!r}; valid: plain values without tags")
         if isinstance(event, ScalarEvent):
+            self._check_text(event)
             plain = event.style is None or event.style == ""
             return self._scalar(event) if plain and not tag else event.value
         if isinstance(event, SequenceStartEvent):
@@ -155,6 +162,7 @@ class _Reader:
             if not isinstance(event, NodeEvent):
                 break
             if isinstance(event, ScalarEvent):
+                self._check_text(event)
                 key = str(event.value)
             else:
                 self.refused.append(f"{self._at(event)}: a key that is not text; valid: text keys")
@@ -179,8 +187,9 @@ class _Reader:
         if text in _BOOLEAN:
             return _BOOLEAN[text]
         if _INTEGER.match(text) or _BASED.match(text):
-            if len(text) > 30:
+            if 30 < len(text) <= MAX_TEXT:
                 self.refused.append(f"{self._at(event)}: a number of {len(text)} digits; valid: at most 30")
+            if len(text) > 30:
                 return None
             return int(text, 0) if _BASED.match(text) else int(text)
         if _FLOAT.match(text):
@@ -188,6 +197,13 @@ class _Reader:
         if _SPECIAL.match(text):
             return float(text.replace(".", "", 1))
         return text
+
+    def _check_text(self, event: ScalarEvent) -> None:
+        text: str = event.value
+        if len(text) > MAX_TEXT:
+            self.refused.append(f"{self._at(event)}: a text of {len(text)} characters; valid: at most {MAX_TEXT}")
+        elif any("\ud800" <= character <= "\udfff" for character in text):
+            self.refused.append(f"{self._at(event)}: half a character (\\uD800 to \\uDFFF); valid: whole characters")
 
     def _at(self, event: Event) -> str:
         return f"{self.source}:{event.start_mark.line + 1}"

@@ -65,7 +65,12 @@ def test_the_file_names_a_sweep_that_has_no_name(tmp_path: Path) -> None:
     [
         ("name: small", "nam: small", 1, ["unknown key 'nam'", "did you mean 'name'", "valid: name, network"]),
         ("name: small", "name: a b", 1, ["name must be", "'a b'"]),
-        ("conv3/relu", "conv3/rleu", 5, ["'conv3/rleu'", "did you mean 'conv3/relu'", "valid: conv1/lin"]),
+        (
+            "conv3/relu",
+            "conv3/rleu",
+            5,
+            ["'conv3/rleu'", "did you mean 'conv3/relu'", "valid: conv3/relu", "21 in all"],
+        ),
         ("conv3/relu", "fc6/lin", 5, ["fc6/lin", "32"]),
         ("sampler: tpe", "sampler: tep", 7, ["unknown sampler 'tep'", "did you mean 'tpe'", "valid: tpe, random"]),
         ("image_mse", "image_mes", 6, ["unknown metric 'image_mes'", "did you mean 'image_mse'"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,14 @@ def test_tags_are_refused(tag: str) -> None:
         ("a: 1\n---\nb: 2", "<text>:3: a second document"),
         ("a: " + "[" * 5000, "nested deeper than"),
         ("? [1]\n: 2", "a key that is not text"),
-        ("a: " + "9" * 5000, "a number of 5000 digits"),
+        ("a: " + "9" * 500, "a number of 500 digits"),
+        ("a: " + "9" * 5000, "a text of 5000 characters; valid: at most 1000"),
+        ("a" * 1001 + ": 1", "a text of 1001 characters; valid: at most 1000"),
+        ('a: "\\uD800.jpg"', "<text>:1: half a character"),
+        ('"\\uDCE9": 1', "<text>:1: half a character"),
+        ("? " * 5000, "nested deeper than"),
+        ("- " * 5000, "nested deeper than"),
+        ("a: " + "{a: " * 5000, "nested deeper than"),
     ],
 )
 def test_what_is_not_a_plain_document_is_one_line(text: str, message: str) -> None:
@@ -99,9 +107,9 @@ def test_all_refused_places_are_told_at_once() -> None:
 
 
 def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot read .*missing.yaml: No such file"):
+    with pytest.raises(InputError, match=r"missing.yaml: no such YAML file; valid: the path of a YAML file"):
         load_yaml(tmp_path / "missing.yaml")
-    with pytest.raises(InputError, match=r"cannot read .*directory"):
+    with pytest.raises(InputError, match=r"is a folder, not a YAML file"):
         load_yaml(tmp_path)
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
     with pytest.raises(InputError, match="byte 3 is not UTF-8"):
@@ -109,6 +117,38 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     (tmp_path / "large.yaml").write_bytes(b"#" * (MAX_BYTES + 1))
     with pytest.raises(InputError, match="more than 256 KiB"):
         load_yaml(tmp_path / "large.yaml")
+
+
+def test_what_is_no_file_is_refused_without_being_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    os.symlink("circle.yaml", tmp_path / "circle.yaml")
+    for path, message in {
+        tmp_path / "pipe.yaml": r"pipe\.yaml: is a named pipe, not a YAML file",
+        tmp_path / "circle.yaml": r"no YAML file that can be read \(its links lead in a circle\)",
+        Path("/dev/zero"): "/dev/zero: is a device, not a YAML file",
+        tmp_path / ("n" * 10_000): r"n\.\.\.n+: no YAML file that can be read \(file name too long\)",
+        tmp_path / "caf\udce9\n.yaml": r"caf\\xe9\\x0a\.yaml: no such YAML file",
+    }.items():
+        with pytest.raises(InputError, match=message) as caught:
+            load_yaml(path)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
+
+
+def test_a_file_of_a_gigabyte_is_refused_by_its_beginning(tmp_path: Path) -> None:
+    with open(tmp_path / "large.yaml", "wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(InputError, match="more than 256 KiB"):
+        load_yaml(tmp_path / "large.yaml")
+
+
+def test_other_encodings_are_named(tmp_path: Path) -> None:
+    (tmp_path / "wide.yaml").write_text("name: x\n", encoding="utf-16")
+    with pytest.raises(InputError, match=r"wide\.yaml: is UTF-16; valid: a YAML file in UTF-8"):
+        load_yaml(tmp_path / "wide.yaml")
+    (tmp_path / "noise.yaml").write_bytes(bytes(range(256)) * 40)
+    with pytest.raises(InputError, match="is not UTF-8|not YAML"):
+        load_yaml(tmp_path / "noise.yaml")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
