@@ -17,7 +17,7 @@ from restoration_core.reconstruction import Term
 LEARNED_TERM = f"priors.{IMAGE}"
 
 RAW, CALIBRATED = "raw", "calibrated"
-UNITS = (RAW, CALIBRATED)
+WEIGHT_UNITS = (RAW, CALIBRATED)
 
 
 @dataclass(frozen=True)

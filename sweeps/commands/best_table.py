@@ -11,10 +11,10 @@ import click
 from restoration_core.commands.tables import cell as shown_as
 from restoration_core.commands.tables import output_width, pair_lines, print_table, wrapped
 from sweeps.commands.common import records
-from sweeps.spec.parameter_names import PRESET, RAW_WEIGHT, UNITS
+from sweeps.spec.parameter_names import BASELINE_UNITS, PRESET, RAW_WEIGHT
 
 _USUAL = ("image_mse", "psnr", "ssim", "feature_error")
-_HIDDEN = (PRESET, UNITS)
+_HIDDEN = (PRESET, BASELINE_UNITS)
 _EVERYTHING = 2**31
 
 Row = Mapping[str, Any]

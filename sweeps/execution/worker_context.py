@@ -14,7 +14,7 @@ from restoration_core.networks import Classifier
 from restoration_core.priors import Trained
 from restoration_core.reconstruction import Problem, keep_freed_memory
 from sweeps.priors.reference import PriorReference
-from sweeps.priors.units import Units
+from sweeps.priors.units import RawPerUnit
 from sweeps.spec.models import SweepSpec
 from sweeps.trial.problems import build_problems
 from sweeps.trial.raw_parameters import raw_parameters
@@ -38,7 +38,7 @@ class PackContext:
     classifier: Classifier
     images: Mapping[str, Tensor]
     priors: Mapping[PriorReference, Trained] = field(default_factory=dict)
-    units: Units = field(default_factory=dict)
+    units: RawPerUnit = field(default_factory=dict)
     device: str = "cpu"
     threads: int = 1
     _features: dict[str, Tensor] = field(default_factory=dict, repr=False)

@@ -22,7 +22,7 @@ from sweeps.experiment.analysis import (
 from sweeps.experiment.cells import Cell
 from sweeps.experiment.models import ExperimentSpec
 
-UNITS = {"ssim": " SSIM", "psnr": " dB"}
+METRIC_UNITS = {"ssim": " SSIM", "psnr": " dB"}
 DIGITS = {"ssim": 4, "psnr": 2}
 
 

@@ -21,6 +21,7 @@ from sweeps.priors.reference import PriorReference, reference_of
 from sweeps.priors.training import Notice
 from sweeps.priors.units import Subject, subjects, unit_of
 from sweeps.spec.models import CALIBRATED, SweepSpec
+from sweeps.spec.old_names import current_unit_name
 from sweeps.spec.parameter_names import HAND_CRAFTED, layer_of
 from sweeps.store.writer import Writer
 from sweeps.trial.terms import hand_crafted, trained
@@ -28,7 +29,6 @@ from sweeps.trial.terms import hand_crafted, trained
 FAMILY = "calibration"
 """Of the store's blobs that hold a calibration's JSON."""
 MOST_PICTURES = 32
-_CORE_NAMES = {"range": "isotropic_range"}
 
 Keys = Mapping[str, Mapping[str, str]]
 """Keys of calibrations in the store, by the unit's name and the matched layer."""
@@ -105,7 +105,7 @@ def stored_units(spec: SweepSpec, writer: Writer, keys: Keys) -> dict[str, float
                     f"the store no longer has the calibration of {name} at {layer} (key {key}); run the sweep anew"
                 )
             found[layer] = Calibration.from_json(blob.decode(), f"calibration {key} of the store")
-        units[name] = _named_unit(name, found, spec)
+        units[current_unit_name(name)] = _named_unit(name, found, spec)
     return units
 
 
@@ -127,7 +127,7 @@ def calibration_key(subject: Subject, prior: Prior, trained_key: str) -> str:
     A noise level that parameters name stands behind the key, as in ``restoration prior calibrate``.
     """
     if subject.group in HAND_CRAFTED:
-        return hand_crafted_key(_CORE_NAMES.get(subject.group, subject.group), prior)
+        return hand_crafted_key(subject.group, prior)
     level = subject.settings.get(f"{subject.group}.noise_level") if subject.level is None else subject.level
     return trained_key if level is None else f"{trained_key}@{float(level):g}"
 

@@ -26,7 +26,7 @@ CHOOSING = ("expert", "patch_size", "bank", "dims", "prior")
 HAND_CRAFTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "total_variation": {"beta": 2.0},
     "alpha_norm": {"alpha": 6.0, "centre": "picture"},
-    "range": {"alpha": 6.0},
+    "isotropic_range": {"alpha": 6.0},
 }
 DEFAULT_EXPERT = "student_t"
 IMAGE_PATCH_SIZE = 8

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 SHAPING: Mapping[str, tuple[str, ...]] = {
     "total_variation": ("beta",),
     "alpha_norm": ("alpha", "centre"),
-    "range": ("alpha",),
+    "isotropic_range": ("alpha",),
 }
 """What an energy of a hand-crafted prior depends on."""
 MOST_UNITS = 100
 
-Units = Mapping[str, float]
-"""Raw weight of a calibrated weight of 1, by :func:`unit_name`."""
+RawPerUnit = Mapping[str, float]
+"""The raw weight that a calibrated weight of 1 stands for, by :func:`unit_name`."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def unit_rules(parameters: Mapping[str, Parameter]) -> Iterator[tuple[str, str]]
             yield names[0], f"{group} has {count} priors to calibrate; valid: at most {MOST_UNITS}, by fewer values"
 
 
-def raw_weights(settings: Mapping[str, Any], group: str, units: Units) -> float | list[list[float]]:
+def raw_weights(settings: Mapping[str, Any], group: str, units: RawPerUnit) -> float | list[list[float]]:
     """Return a prior's raw weight, or [from_iteration, raw weight] pairs where a noise schedule changes the prior.
 
     Raises:
@@ -127,7 +127,7 @@ def _levels(parameters: Mapping[str, Parameter], group: str, settings: Mapping[s
     return list(dict.fromkeys(float(level) for _, level in stages.value))
 
 
-def _unit(units: Units, name: str) -> float:
+def _unit(units: RawPerUnit, name: str) -> float:
     if name not in units:
         have = ", ".join(sorted(units)) or "none"
         raise InputError(f"no calibrated unit of {name}; there are: {have}")

@@ -9,7 +9,7 @@ from typing import Any
 from sweeps.search.distributions import middle
 from sweeps.spec.models import CALIBRATED, PRESET_BASELINES
 from sweeps.spec.parameter import Parameter
-from sweeps.spec.parameter_names import ENABLED, OF_PATCH_EXPERTS, PRESET, RAW, UNITS, group_of, split_name
+from sweeps.spec.parameter_names import BASELINE_UNITS, ENABLED, OF_PATCH_EXPERTS, PRESET, RAW, group_of, split_name
 
 _OF_PRESETS = {"bound", "jitter", "jitter_until", "jitter_canvas"}
 """Settings that regularise, which a preset therefore brings along or leaves out."""
@@ -46,7 +46,11 @@ def baseline_parameters(
             chosen |= _beside(own, group, given or {}) | ({switch: True} if switch in parameters else {})
         else:
             chosen |= {switch: False} if switch in parameters else own | {f"{group}.weight": 0.0}
-    raw = {UNITS: RAW} if units == CALIBRATED and any(split_name(key)[1] == "weight" for key in given or {}) else {}
+    raw = (
+        {BASELINE_UNITS: RAW}
+        if units == CALIBRATED and any(split_name(key)[1] == "weight" for key in given or {})
+        else {}
+    )
     return chosen | settings | dict(given or {}) | raw
 
 

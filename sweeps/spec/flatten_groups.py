@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from restoration_core.errors import brief
+from sweeps.spec.old_names import current_name
 from sweeps.spec.parameter_names import (
     ENABLED,
     HAND_CRAFTED,
@@ -37,7 +38,8 @@ def flatten(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path], li
     origin: dict[str, Path] = {}
     faults: list[Fault] = []
 
-    def put(name: str, value: Any, path: Path) -> None:
+    def put(written: str, value: Any, path: Path) -> None:
+        name = current_name(written)
         if name in flat:
             faults.append((path, f"{name} is given twice; valid: once, flat or inside its group"))
             return
@@ -48,7 +50,7 @@ def flatten(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path], li
         flat[name] = value if isinstance(value, Mapping) else {"value": value}
 
     for key, value in raw.items():
-        if not _is_group(key, value):
+        if not _is_group(current_name(key), value):
             put(key, value, (key,))
         elif not isinstance(value, Mapping) or _FORMS & set(value):
             faults.append(((key,), f"{key} must be a group such as {{weight: 0.1}}, but got {brief(value)}"))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from restoration_core.errors import brief, unknown
+from sweeps.spec.old_names import with_current_names
 from sweeps.spec.parameter import Parameter, Scalar
 
 SAMPLERS = ("tpe", "random", "grid", "nsga2")
@@ -16,7 +17,7 @@ PRESET_BASELINES = ("best", "mv2015", "mv2016", "mv2016-adam", "thesis-fig9", "t
 BASELINES = ("none", *PRESET_BASELINES)
 SAVE_IMAGES = ("best", "all", "none")
 CALIBRATED = "calibrated"
-UNITS = ("raw", CALIBRATED)
+WEIGHT_UNITS = ("raw", CALIBRATED)
 BUNDLED_NETWORK = "cifar_alexnet"
 
 MAX_TRIALS = 1_000_000
@@ -47,6 +48,10 @@ def _listed(value: Any) -> Any:
 
 def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
+
+
+def _renamed(parameters: Any) -> Any:
+    return with_current_names(parameters) if isinstance(parameters, dict) else parameters
 
 
 def _own_module(network: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +190,7 @@ class BaselineSpec(_Section):
     """A trial enqueued first: ``none``, a preset, or a name of one's own with its flat ``parameters``."""
 
     name: str
-    parameters: dict[str, Scalar | list[list[int | float]]] | None = None
+    parameters: Annotated[dict[str, Scalar | list[list[int | float]]] | None, BeforeValidator(_renamed)] = None
 
 
 class ResourcesSpec(_Section):
@@ -221,9 +226,9 @@ class SweepSpec(_Section):
     method: MethodSpec = Field(default_factory=MethodSpec)
     budget: BudgetSpec = Field(default_factory=BudgetSpec)
     save: SaveSpec = Field(default_factory=SaveSpec)
-    units: Annotated[str, _one_of("units", UNITS)] = "raw"
+    units: Annotated[str, _one_of("units", WEIGHT_UNITS)] = "raw"
     baselines: list[Annotated[BaselineSpec, BeforeValidator(_named)]] = Field(default_factory=list)
-    parameters: dict[str, Parameter]
+    parameters: Annotated[dict[str, Parameter], BeforeValidator(_renamed)]
     resources: ResourcesSpec = Field(default_factory=ResourcesSpec)
     yaml_text: str = Field(default="", exclude=True, repr=False)
 

@@ -16,7 +16,7 @@ from restoration_core.errors import brief, unknown
 ENABLED = "enabled"
 OPTIONAL = "optional"
 PRESET = "preset"  # of a baseline: named settings which the other parameters override
-UNITS, RAW = "units", "raw"  # of a baseline whose weights are raw where the sweep's are calibrated
+BASELINE_UNITS, RAW = "units", "raw"  # of a baseline whose weights are raw where the sweep's are calibrated
 RAW_WEIGHT = "raw_weight"  # what a trial records beside a weight in calibrated units
 IMAGE = "image"
 
@@ -26,7 +26,7 @@ NOISE_EXPERTS = (CONVOLUTIONAL, DENOISER)
 EXPERTS = (*PATCH_EXPERTS, *NOISE_EXPERTS)
 """What ``expert`` may be: experts over patches by their function, fields of experts, denoisers."""
 
-HAND_CRAFTED = ("total_variation", "alpha_norm", "range")
+HAND_CRAFTED = ("total_variation", "alpha_norm", "isotropic_range")
 COARSE_TO_FINE, SCHEDULE, NOISE_SCHEDULE = "coarse_to_fine", "schedule", "noise_schedule"
 
 _TRAINED = "priors."
@@ -104,7 +104,7 @@ OF_HAND_CRAFTED: Mapping[str, Mapping[str, Known]] = {
         "alpha": Known(float, low=1.0, high=20.0),
         "centre": Known(str, choices=("picture", "channel", "data")),
     },
-    "range": {**_OF_EVERY_PRIOR, "alpha": Known(float, low=1.0, high=20.0)},
+    "isotropic_range": {**_OF_EVERY_PRIOR, "alpha": Known(float, low=1.0, high=20.0)},
 }
 
 OF_TRAINED: Mapping[str, Known] = {
@@ -200,8 +200,8 @@ def unknown_parameter(name: str) -> str:
         return unknown("parameter", name, [f"{group}.{known}" for known in (*children_of(group), OPTIONAL)])
     if name == "priors" or name.startswith(_TRAINED):
         return (
-            f"{brief(name)} is no prior: valid: priors.image or priors.<layer>, each with @label for a second prior at the "
-            "same place, and below it " + ", ".join(OF_TRAINED)
+            f"{brief(name)} is no prior; valid: priors.image or priors.<layer>, each with @label for a second one "
+            f"there, and below it {', '.join(OF_TRAINED)}"
         )
     hand_crafted = [f"{group}.{child}" for group, children in OF_HAND_CRAFTED.items() for child in children]
     valid = sorted([*OPTIMISER, *hand_crafted, *(f"priors.image.{child}" for child in OF_TRAINED)])

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from sweeps.store.old_names import ByParameter, StoredSpec
+
 
 class TrialState(StrEnum):
     """States of a trial. A trial is inserted RUNNING when it is asked, before it is handed out."""
@@ -80,7 +82,7 @@ class Sweep(Base):
     name: Mapped[str] = mapped_column(String(200), unique=True)
     status: Mapped[str] = mapped_column(String(20))
     spec_yaml: Mapped[str]
-    spec: Mapped[dict[str, Any]]
+    spec: Mapped[dict[str, Any]] = mapped_column(StoredSpec)
     metric_names: Mapped[list[Any]]
     metric_goals: Mapped[list[Any]]
     seed: Mapped[int] = mapped_column(BigInteger)
@@ -116,9 +118,9 @@ class Trial(Base):
     attempt: Mapped[int] = mapped_column(default=1)
     token: Mapped[int] = mapped_column(BigInteger)
     baseline: Mapped[str | None] = mapped_column(String(100))
-    parameters: Mapped[dict[str, Any]]
-    raw_parameters: Mapped[dict[str, Any]]
-    distributions: Mapped[dict[str, Any]]
+    parameters: Mapped[dict[str, Any]] = mapped_column(ByParameter)
+    raw_parameters: Mapped[dict[str, Any]] = mapped_column(ByParameter)
+    distributions: Mapped[dict[str, Any]] = mapped_column(ByParameter)
     sampler_attributes: Mapped[dict[str, Any]]
     seed: Mapped[int] = mapped_column(BigInteger)
     objective: Mapped[float | None]

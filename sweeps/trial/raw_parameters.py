@@ -10,15 +10,15 @@ from restoration_core.objectives import Preset, open_preset
 from restoration_core.priors.hand_crafted import AlphaNorm, IsotropicRange, TotalVariation
 from restoration_core.priors.patch_experts import PatchExperts, thesis_recipe
 from sweeps.priors.parameters import idle_children, prior_defaults
-from sweeps.priors.units import Units, raw_weights
+from sweeps.priors.units import RawPerUnit, raw_weights
 from sweeps.spec.models import CALIBRATED, SweepSpec
 from sweeps.spec.parameter import listed_value
 from sweeps.spec.parameter_names import (
+    BASELINE_UNITS,
     ENABLED,
     PRESET,
     RAW,
     RAW_WEIGHT,
-    UNITS,
     group_of,
     groups_among,
 )
@@ -37,7 +37,7 @@ OPTIMISER_DEFAULTS: Mapping[str, Any] = {
 
 
 def raw_parameters(
-    spec: SweepSpec, parameters: Mapping[str, Any], classifier: Classifier, units: Units
+    spec: SweepSpec, parameters: Mapping[str, Any], classifier: Classifier, units: RawPerUnit
 ) -> dict[str, Any]:
     """Return all that decides a trial's problems: presets expanded, defaults filled in, weights in raw units.
 
@@ -60,7 +60,7 @@ def raw_parameters(
     given = {
         key: listed_value(spec.parameters[key], value) if key in spec.parameters else value
         for key, value in parameters.items()
-        if key not in (PRESET, UNITS)
+        if key not in (PRESET, BASELINE_UNITS)
     }
     if PRESET in parameters:
         deepest = max(spec.layers, key=classifier.depth)
@@ -72,7 +72,7 @@ def raw_parameters(
     for group in active:
         settings |= prior_defaults(group, settings, classifier)
     if spec.units == CALIBRATED:
-        raw = PRESET in parameters or parameters.get(UNITS) == RAW
+        raw = PRESET in parameters or parameters.get(BASELINE_UNITS) == RAW
         for group in active:
             own = settings[f"{group}.weight"]
             settings[f"{group}.{RAW_WEIGHT}"] = own if raw else raw_weights(settings, group, units)
@@ -102,7 +102,7 @@ def preset_parameters(preset: Preset) -> dict[str, Any]:
         if isinstance(prior, TotalVariation):
             own: dict[str, Any] = {"total_variation.beta": prior.beta}
         elif isinstance(prior, IsotropicRange):
-            own = {"range.alpha": prior.alpha}
+            own = {"isotropic_range.alpha": prior.alpha}
         elif isinstance(prior, AlphaNorm):
             own = {"alpha_norm.alpha": prior.alpha, "alpha_norm.centre": prior.centre}
         else:

@@ -54,8 +54,8 @@ def hand_crafted(raw: Mapping[str, Any], group: str, classifier: Classifier) -> 
     """Return a hand-crafted prior with its parameters."""
     if group == "total_variation":
         return TotalVariation(float(raw["total_variation.beta"]))
-    if group == "range":
-        return IsotropicRange(float(raw["range.alpha"]), tuple(classifier.mean))
+    if group == "isotropic_range":
+        return IsotropicRange(float(raw["isotropic_range.alpha"]), tuple(classifier.mean))
     centre = str(raw["alpha_norm.centre"])
     return AlphaNorm(float(raw["alpha_norm.alpha"]), centre, tuple(classifier.mean) if centre == "data" else None)
 

@@ -61,7 +61,7 @@ def test_a_stored_sweep_finds_its_places_again() -> None:
 
 def test_a_grid_of_any_size_is_searched_without_being_laid_out() -> None:
     fine = {"distribution": "q_uniform", "min": 0.001, "max": 1000.0, "step": 0.001}
-    names = ("learning_rate", "total_variation.weight", "range.weight", "alpha_norm.weight")
+    names = ("learning_rate", "total_variation.weight", "isotropic_range.weight", "alpha_norm.weight")
     big = space(dict.fromkeys(names, fine))
     study = SearchStudy(big, sampler="grid", goals=["minimize"], seed=1, trials=50)
     assert study.planned == 50

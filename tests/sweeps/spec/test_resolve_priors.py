@@ -99,7 +99,12 @@ def test_two_names_of_one_layer_are_one_prior() -> None:
             7,
             "finitely many values of priors.image.noise_level",
         ),
-        ("total_variation.weight: 1", "[{name: own, parameters: {range.alpha: 4}}]", 5, "needs range.weight beside"),
+        (
+            "total_variation.weight: 1",
+            "[{name: own, parameters: {range.alpha: 4}}]",
+            5,
+            "needs isotropic_range.weight beside",
+        ),
     ],
 )
 def test_what_has_no_calibrated_unit_is_refused(parameters: str, baselines: str, line: int, part: str) -> None:

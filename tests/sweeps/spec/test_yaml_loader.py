@@ -147,7 +147,7 @@ def test_other_encodings_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"wide\.yaml: is UTF-16; valid: a YAML file in UTF-8"):
         load_yaml(tmp_path / "wide.yaml")
     (tmp_path / "noise.yaml").write_bytes(bytes(range(256)) * 40)
-    with pytest.raises(InputError, match="is not UTF-8|not YAML"):
+    with pytest.raises(InputError, match=r"is not UTF-8|not YAML"):
         load_yaml(tmp_path / "noise.yaml")
 
 

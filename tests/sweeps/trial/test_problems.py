@@ -138,7 +138,7 @@ def test_problems_are_accepted_and_solved_by_the_core(spec: SweepSpec, classifie
         "priors.image.patch_size": 5,
         "priors.image.weight": 0.1,
         "alpha_norm.weight": 0.1,
-        "range.weight": 0.1,
+        "isotropic_range.weight": 0.1,
         "iterations": 6,
         "jitter": 2,
         "bound": 160,
@@ -148,7 +148,7 @@ def test_problems_are_accepted_and_solved_by_the_core(spec: SweepSpec, classifie
     results = solve(classifier, problems, 32)
     assert [result.iterations for result in results] == [6, 6]
     assert set(results[0].snapshots) == {5}
-    assert {"total_variation", "alpha_norm", "range", "priors.image"} <= set(results[0].losses)
+    assert {"total_variation", "alpha_norm", "isotropic_range", "priors.image"} <= set(results[0].losses)
 
 
 def test_priors_that_any_trial_may_ask_for_are_listed(spec: SweepSpec, classifier: Classifier) -> None:
