@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -16,7 +15,8 @@ from sqlalchemy.pool import QueuePool
 from restoration_core.errors import InputError
 from sweeps.shown_address import show_url
 from sweeps.store.address import VALID, parse_url, sqlite_path
-from sweeps.store.errors import StoreDamaged, StoreFull, StoreLocked, file_identity, moved, one_line, store_failure
+from sweeps.store.errors import StoreDamaged, StoreFull, StoreLocked, one_line, store_failure
+from sweeps.store.file_watch import FileWatch
 from sweeps.store.strict_json import strict_json
 
 BUSY_TIMEOUT_S = 10.0
@@ -62,20 +62,6 @@ def make_engine(url: str, read_only: bool = False) -> Engine:
     return engine
 
 
-def watch_file(url: str) -> Callable[[], None]:
-    """Return a function that raises `StoreMoved` once the store's file is not the one that is there now."""
-    path = sqlite_path(parse_url(url))
-    if path is None:
-        return lambda: None
-    opened = file_identity(path)
-
-    def check() -> None:
-        if file_identity(path) != opened:
-            raise moved(show_url(url))
-
-    return check
-
-
 def _tell_failures_in_one_line(engine: Engine, store: str, path: Path | None) -> None:
     @event.listens_for(engine, "handle_error")
     def tell(context: ExceptionContext) -> None:
@@ -109,8 +95,10 @@ def read_only_fault(path: Path) -> str | None:
 
 def _sqlite_engine(path: Path, read_only: bool) -> Engine:
     address = path.as_uri() + ("?mode=ro" if read_only else "")
+    watch = FileWatch(path)
 
     def connect() -> sqlite3.Connection:
+        watch.check()  # a later connection must open the file that the first one opened, not one made in its place
         connection = sqlite3.connect(
             address,
             uri=True,
@@ -131,6 +119,7 @@ def _sqlite_engine(path: Path, read_only: bool) -> Engine:
         except sqlite3.Error:
             connection.close()
             raise
+        watch.start()
         return connection
 
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, json_serializer=strict_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -73,8 +72,8 @@ def locked(store: str, patience_s: float) -> StoreLocked:
 def moved(store: str) -> StoreMoved:
     """Return the error of a store whose file is not the one that was opened."""
     return StoreMoved(
-        f"store {store} was deleted, moved or replaced while it was open, so that results written from now on would be "
-        "lost; put the file back, or name where it is with --store"
+        f"store {store} was deleted, moved or replaced while it was open, and results would be lost with it; "
+        "put the file back, or name where it is with --store"
     )
 
 
@@ -127,12 +126,3 @@ def _is_full(path: Path) -> bool:
         return shutil.disk_usage(path.parent).free < _FULL_BELOW_BYTES
     except OSError as error:
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def file_identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells one file from another under the same name, None where there is no file."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -12,8 +13,10 @@ from sqlalchemy import Connection, Engine, update
 from sweeps.execution.protocol import Acknowledgement, Assignment
 from sweeps.shown_address import show_url
 from sweeps.store import finishing, leases, outbox, priors, sweep_rows, trial_rows
-from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine, watch_file
-from sweeps.store.errors import StoreLocked, locked
+from sweeps.store.address import parse_url, sqlite_path
+from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine
+from sweeps.store.errors import StoreLocked, StoreMoved, locked
+from sweeps.store.file_watch import FileWatch
 from sweeps.store.migrations import check_before_writing, upgrade_engine
 from sweeps.store.models import Sweep, SweepStatus, Trial
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
@@ -41,7 +44,8 @@ def open_writer(url: str, create: bool = True) -> Writer:
     except BaseException:
         engine.dispose()
         raise
-    return Writer(engine, show_url(url), watch_file(url))
+    path = sqlite_path(parse_url(url))
+    return Writer(engine, show_url(url), None if path is None else FileWatch(path))
 
 
 class Writer:
@@ -54,13 +58,15 @@ class Writer:
     Args:
         engine: see `make_engine`.
         name: the store's address as it may be shown.
-        check_file: raises `StoreMoved` when the file under the store's name is another one than was opened.
+        file: the file of a SQLite store, to notice when it is deleted, moved or replaced.
     """
 
-    def __init__(self, engine: Engine, name: str, check_file: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, engine: Engine, name: str, file: FileWatch | None = None) -> None:
         self._engine = engine
         self._name = name
-        self._check_file = check_file
+        self._file = file
+        if file is not None:
+            file.start()
 
     def __enter__(self) -> Writer:
         return self
@@ -244,7 +250,6 @@ class Writer:
     def _transact(self, engine: Engine, work: Callable[[Connection], _T]) -> _T:
         """Run ``work`` in a transaction; a locked database is tried again a few times, then said."""
         for attempt in range(_TRIES):
-            # A connection made now might open another file, and one made before writes into a file without a name.
             self._check_file()
             try:
                 with engine.begin() as connection:
@@ -254,3 +259,16 @@ class Writer:
                     raise locked(self._name, _TRIES * BUSY_TIMEOUT_S) from error
                 time.sleep(0.05 * 2**attempt)
         raise AssertionError("the last try returns or raises")
+
+    def _check_file(self) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.check()
+        except StoreMoved:
+            # What was committed may still be in the write-ahead log alone, which did not move with the file.
+            with contextlib.suppress(Exception):
+                connection = self._engine.raw_connection()
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.close()
+            raise

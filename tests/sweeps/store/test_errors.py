@@ -138,6 +138,20 @@ def test_a_store_that_is_no_longer_under_its_name_is_not_written(
     assert path.exists() == (change in (replace, copy_back))  # no empty store is made in its place
 
 
+def test_a_store_that_was_moved_alone_takes_all_that_was_committed_with_it(tmp_path: Path, url: str) -> None:
+    """Its write-ahead log stays behind under the old name, and a store of that name must not find it."""
+    with open_writer(url) as writer:
+        fill(writer, "a")
+        (tmp_path / "store.db").rename(tmp_path / "moved.db")
+        with pytest.raises(StoreMoved, match="was deleted, moved or replaced"):
+            writer.find_sweep("a")
+    reader = open_reader(f"sqlite:///{tmp_path / 'moved.db'}")
+    assert len(reader.trials("a")) == 8
+    reader.close()
+    with open_writer(url) as writer, pytest.raises(ValueError, match="unknown sweep 'a'; the store has none yet"):
+        writer.find_sweep("a")
+
+
 @pytest.mark.parametrize("kind", [StoreFailed, StoreFull, StoreLocked, StoreReadOnly, StoreDamaged, StoreMoved])
 def test_an_error_crosses_processes_as_it_is(kind: type[StoreFailed]) -> None:
     error = pickle.loads(pickle.dumps(kind("store x is gone")))
