@@ -17,7 +17,7 @@ from selenium.webdriver.common.by import By
 
 from tests.dashboard.conftest import APP
 from tests.dashboard.filling import Filler, fill_demo, store_at
-from tests.dashboard.test_app import HOSTILE
+from tests.dashboard.pages import HOSTILE
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")

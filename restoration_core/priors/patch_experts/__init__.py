@@ -17,7 +17,7 @@ from restoration_core.priors.patch_experts.recipe import Recipe
 from restoration_core.priors.patch_experts.score_matching import score_matching_loss
 from restoration_core.priors.patch_experts.separable_experts import SeparableExperts
 from restoration_core.priors.patch_experts.training import train_patch_experts
-from restoration_core.priors.patch_experts.training_data import layout
+from restoration_core.priors.patch_experts.whitened_patches.training_data import layout
 
 __all__ = [
     "BUNDLED_NETWORK",

@@ -16,7 +16,7 @@ from restoration_core.priors.patch_experts.patch_experts import PatchExperts
 from restoration_core.priors.patch_experts.patch_field import PatchField
 from restoration_core.priors.patch_experts.score_matching import grouped_score_matching_loss, score_matching_loss
 from restoration_core.priors.patch_experts.separable_experts import SeparableExperts
-from restoration_core.priors.patch_experts.whitening import Whitening
+from restoration_core.priors.patch_experts.whitened_patches.whitening import Whitening
 
 BANKS = ("full", "channelwise", "separable")
 _LARGEST_START = 4.0

@@ -10,7 +10,7 @@ from restoration_core.priors.expert_functions import EXPERTS
 from restoration_core.priors.maps import SAMPLES, LayerMaps
 from restoration_core.priors.patch_experts.banks import BANKS
 from restoration_core.priors.patch_experts.channel_subset import check_channels
-from restoration_core.priors.patch_experts.whitening import WHITENINGS
+from restoration_core.priors.patch_experts.whitened_patches.whitening import WHITENINGS
 from restoration_core.priors.training import PriorRecipe, common_faults
 
 LARGEST_PATCH = 32

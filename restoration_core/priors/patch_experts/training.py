@@ -13,7 +13,7 @@ from restoration_core.priors.maps import MapSource
 from restoration_core.priors.patch_experts.banks import Bank, ChannelwiseBank, FullBank, SeparableBank
 from restoration_core.priors.patch_experts.channel_subset import ChannelSubset
 from restoration_core.priors.patch_experts.recipe import Recipe
-from restoration_core.priors.patch_experts.training_data import TrainingData, prepare
+from restoration_core.priors.patch_experts.whitened_patches.training_data import TrainingData, prepare
 from restoration_core.priors.prior import Prior
 from restoration_core.priors.training import CheckedTraining, Checkpoint, Progress, Trained, run_training
 from restoration_core.seeds import derive_seed

@@ -17,10 +17,10 @@ from restoration_core.priors.library.prior_library import PriorLibrary
 from restoration_core.priors.maps.feature_maps import FeatureMaps, layer_maps
 from restoration_core.priors.maps.photographs import Photographs
 from restoration_core.priors.maps.source import BUNDLED_PICTURES, LayerMaps
-from restoration_core.priors.patch_experts import patches as patches_module
 from restoration_core.priors.patch_experts.default_recipes import default_recipe
 from restoration_core.priors.patch_experts.recipe import Recipe
 from restoration_core.priors.patch_experts.training import train_patch_experts
+from restoration_core.priors.patch_experts.whitened_patches import patches as patches_module
 from restoration_core.priors.prior import Prior
 
 MAPS = LayerMaps("a network", "0123456789abcdef", "a layer")

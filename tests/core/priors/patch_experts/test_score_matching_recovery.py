@@ -10,9 +10,9 @@ from torch import Tensor
 
 from restoration_core.priors.expert_functions import EXPERTS, Expert
 from restoration_core.priors.patch_experts.banks import FullBank
-from restoration_core.priors.patch_experts.moments import PatchMoments
 from restoration_core.priors.patch_experts.score_matching import grouped_score_matching_loss, score_matching_loss
-from restoration_core.priors.patch_experts.whitening import Whitening, whiten
+from restoration_core.priors.patch_experts.whitened_patches.moments import PatchMoments
+from restoration_core.priors.patch_experts.whitened_patches.whitening import Whitening, whiten
 from tests.core.priors.quadratic import Quadratic
 
 SOURCES, SAMPLES = 16, 50_000

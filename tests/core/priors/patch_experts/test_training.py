@@ -17,9 +17,9 @@ from restoration_core.errors import InputError
 from restoration_core.priors.expert_functions import EXPERTS
 from restoration_core.priors.library.prior_library import PriorLibrary
 from restoration_core.priors.maps.photographs import Photographs
-from restoration_core.priors.patch_experts.patches import plan_patches, stream_patches
 from restoration_core.priors.patch_experts.recipe import Recipe
 from restoration_core.priors.patch_experts.training import train_patch_experts
+from restoration_core.priors.patch_experts.whitened_patches.patches import plan_patches, stream_patches
 from restoration_core.priors.training import loop
 from restoration_core.priors.training.checkpoint import Checkpoint
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
-from restoration_core.priors.patch_experts.moments import PatchMoments
-from restoration_core.priors.patch_experts.whitening import Whitening, whiten
+from restoration_core.priors.patch_experts.whitened_patches.moments import PatchMoments
+from restoration_core.priors.patch_experts.whitened_patches.whitening import Whitening, whiten
 
 
 def correlated(count: int = 4000, channels: int = 3, size: int = 3) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError
-from restoration_core.priors.patch_experts.moments import PatchMoments
-from restoration_core.priors.patch_experts.whitening import whiten
+from restoration_core.priors.patch_experts.whitened_patches.moments import PatchMoments
+from restoration_core.priors.patch_experts.whitened_patches.whitening import whiten
 
 CHANNELS, PIXELS = 4, 9
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from restoration_core.errors import InputError
 from restoration_core.priors.maps import MapSource, check_contrast
 from restoration_core.priors.patch_experts.channel_subset import check_channels
-from restoration_core.priors.patch_experts.moments import PatchMoments
-from restoration_core.priors.patch_experts.patches import PatchPlan, plan_patches, stream_patches
 from restoration_core.priors.patch_experts.recipe import PATCHES_PER_DIMENSION, Recipe
-from restoration_core.priors.patch_experts.whitening import Whitening, noise_level, whiten
+from restoration_core.priors.patch_experts.whitened_patches.moments import PatchMoments
+from restoration_core.priors.patch_experts.whitened_patches.patches import PatchPlan, plan_patches, stream_patches
+from restoration_core.priors.patch_experts.whitened_patches.whitening import Whitening, noise_level, whiten
 from restoration_core.seeds import derive_seed
 
 # A matrix of this many squared values in float64 takes 0.8 GB, its eigenvectors two or three times that.

@@ -7,7 +7,7 @@ import torch
 
 from restoration_core.errors import InputError
 from restoration_core.priors.maps.photographs import Photographs
-from restoration_core.priors.patch_experts.patches import plan_patches, stream_patches
+from restoration_core.priors.patch_experts.whitened_patches.patches import plan_patches, stream_patches
 
 
 def drawn(pictures: list[torch.Tensor], size: int, count: int, seed: int) -> torch.Tensor:

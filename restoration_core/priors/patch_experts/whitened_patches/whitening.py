@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.errors import InputError, unknown
-from restoration_core.priors.patch_experts.moments import PatchMoments
+from restoration_core.priors.patch_experts.whitened_patches.moments import PatchMoments
 
 WHITENINGS = ("pca", "zca")
 
