@@ -67,7 +67,7 @@ def add(connection: Connection, sweep_id: int, trials: Sequence[NewTrial]) -> No
 def restart(connection: Connection, sweep_id: int, numbers: Sequence[int]) -> list[Assignment]:
     """Give running trials a new attempt and token; numbers that are not running are left out."""
     query = (
-        select(Trial.id, Trial.number, Trial.token, Trial.parameters, Trial.seed, Trial.baseline)
+        select(Trial.id, Trial.number, Trial.token, Trial.attempt, Trial.parameters, Trial.seed, Trial.baseline)
         .where(Trial.sweep_id == sweep_id, Trial.number.in_(numbers), Trial.state == TrialState.RUNNING.value)
         .order_by(Trial.number)
     )
@@ -79,7 +79,9 @@ def restart(connection: Connection, sweep_id: int, numbers: Sequence[int]) -> li
             .values(attempt=Trial.attempt + 1, token=Trial.token + 1, asked_at=utcnow()),
             [{"trial_id": row.id} for row in rows],
         )
-    return [Assignment(row.number, row.token + 1, row.parameters, row.seed, row.baseline) for row in rows]
+    return [
+        Assignment(row.number, row.token + 1, row.parameters, row.seed, row.baseline, row.attempt + 1) for row in rows
+    ]
 
 
 def load(connection: Connection, sweep_id: int) -> list[StoredTrial]:
