@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from restoration_core.commands.progress import WorkDisplay
 from restoration_core.commands.tables import print_table
 from restoration_core.errors import InputError
 from restoration_core.informing import PrintingCommand
@@ -117,20 +115,13 @@ def train(
 
     _check_output(out, overwrite)
     recipe = TrainingRecipe(epochs=epochs, batch_size=batch_size, peak_learning_rate=learning_rate, seed=seed)
-    console = Console(stderr=True)
+    with WorkDisplay() as display:
 
-    def report_epoch(epoch: int, loss: float, accuracy: float) -> None:
-        console.print(f"epoch {epoch}/{epochs}  loss {loss:.4f}  test accuracy {accuracy:.4f}", highlight=False)
+        def report_epoch(epoch: int, loss: float, accuracy: float) -> None:
+            click.echo(f"epoch {epoch}/{epochs}  loss {loss:.4f}  test accuracy {accuracy:.4f}", err=True)
 
-    with ExitStack() as stack:
-        report_step = None
-        if console.is_terminal:
-            columns = TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-            bar = stack.enter_context(Progress(*columns, console=console))
-            task = bar.add_task("steps", total=None)
-
-            def report_step(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total)
+        def report_step(done: int, total: int) -> None:
+            display.show("training", done, total, f"step {done} of {total} in {epochs} epochs")
 
         report = train_cifar_alexnet(data, recipe, report_epoch, report_step)
     _write(report, out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restoration_core.commands.progress import WorkDisplay
 from restoration_core.errors import InputError, InputErrors, unknown
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def train(
         click.echo("going on with a training that was interrupted", err=True)
     else:
         click.echo(f"learning {recipe.title} from {description}", err=True)
-    shelf.get(recipe, lambda: source, Announced(), description, half=half)
+    with WorkDisplay(line_every_s=0.0) as display:
+        shelf.get(recipe, lambda: source, Announced(display), description, half=half)
     entry = shelf.entry(recipe.key)
     if out is not None:
         aside = out.with_name(out.name + ".part")
@@ -129,28 +130,13 @@ def train(
 
 
 class Announced:
-    """Prints a line at every check: step, held-out loss, and the time left at the speed since the first line."""
+    """Shows every check of a training: step, held-out loss, and the time left at the speed since the first check."""
 
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
+    def __init__(self, display: WorkDisplay) -> None:
+        self._display = display
 
     def __call__(self, step: int, steps: int, loss: float) -> None:
-        now = time.perf_counter()
-        left = ""
-        if self._first is None:
-            self._first = step, now
-        elif step < steps:
-            begun, since = self._first
-            left = f", {_duration((now - since) / (step - begun) * (steps - step))} left"
-        click.echo(f"step {step} of {steps}: held-out loss {loss:.3f}{left}", err=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        self._display.show("training", step, steps, f"step {step} of {steps}: held-out loss {loss:.3f}")
 
 
 def _network(name: str | None, weights: str | None, layer: str | None) -> Classifier | None:

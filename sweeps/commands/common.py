@@ -1,4 +1,4 @@
-"""What the sweep commands share: the two addresses, JSON, durations. Imports nothing heavy."""
+"""What the sweep commands share: the two addresses, JSON. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -86,15 +86,6 @@ def print_json(value: Any) -> None:
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return a frame's rows as plain data, missing values as None."""
     return [{str(key): _jsonable(value) for key, value in row.items()} for row in frame.to_dict(orient="records")]
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as a person says them: ``45 s``, ``12 min``, ``3.5 h``."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _default_store() -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from restoration_core.commands.progress import duration
 from restoration_core.commands.tables import output_width, print_pairs, wrapped
 from restoration_core.informing import PrintingCommand
-from sweeps.commands.common import duration, json_option, print_json
+from sweeps.commands.common import json_option, print_json
 
 _FILE = click.Path(dir_okay=False, path_type=str)
 
@@ -48,7 +49,10 @@ def plan(file: str, as_json: bool) -> None:
         "iterations": f"{found.iterations:,}",
         "pack": f"{found.pack} trials in a batch of {found.batch_rows} reconstructions",
         "actors": f"{found.actors} ({found.device})",
-        "time (estimate)": duration(found.seconds),
+        "verdict": f"{found.verdict_rows} reconstructions, {duration(found.verdict_s)} (estimate)"
+        if found.verdict_rows
+        else "none: it takes baselines, and pictures under validate_on",
+        "time (estimate)": f"{duration(found.seconds)}{', the verdict included' if found.verdict_rows else ''}",
         "memory (estimate)": f"{found.memory_mb:,.0f} MB",
         "disk (estimate)": f"{found.disk_mb:,.1f} MB",
     }

@@ -11,7 +11,7 @@ from sweeps.spec.models import SweepSpec
 
 ROWS_ON_CPU = 16
 ROWS_ON_GPU = 64
-"""Reconstructions in a batch from where on more rows no longer make one cheaper."""
+"""Reconstructions in a batch: more of them at a time make none of them cheaper."""
 SHARE_IN_FLIGHT = 0.25
 """Most of the search budget that may be in flight at a time: what flies was suggested without knowing of the rest."""
 LEAST_IN_FLIGHT = 8
@@ -30,6 +30,16 @@ class Sizing:
 def usable_cores() -> int:
     """Return the number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def rows_in_batch(spec: SweepSpec) -> int:
+    """Return how many reconstructions go into a batch: as the spec's packs have, else as many as compute efficiently.
+
+    An ``auto`` pack may be narrower than that for the search's sake, see :func:`size_packs`.
+    """
+    if spec.resources.pack != "auto":
+        return spec.resources.pack * len(spec.images)
+    return ROWS_ON_GPU if spec.resources.gpus_per_actor > 0 else ROWS_ON_CPU
 
 
 def size_packs(spec: SweepSpec, cores: int, gpus: float = 0.0, actors: int | None = None) -> Sizing:
@@ -54,8 +64,7 @@ def size_packs(spec: SweepSpec, cores: int, gpus: float = 0.0, actors: int | Non
     if spec.resources.pack != "auto":
         width = min(spec.resources.pack, trials)
     else:
-        rows = ROWS_ON_GPU if share > 0 else ROWS_ON_CPU
-        width = max(1, rows // len(spec.images))
+        width = max(1, rows_in_batch(spec) // len(spec.images))
         if spec.method.sampler in {"tpe", "nsga2"}:
             in_flight = max(SHARE_IN_FLIGHT * trials, LEAST_IN_FLIGHT)
             width = max(1, min(width, int(in_flight / actors)))

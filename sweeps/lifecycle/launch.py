@@ -142,7 +142,7 @@ def carry_through(
             if report.first_row_at is not None:
                 startup_s = report.first_row_at - job.started_at
             status = SweepStatus.COMPLETE if report.progress["complete"] else SweepStatus.FAILED
-            judged = conclude(job, writer, sweep_id, status, verdict, startup_s)
+            judged = conclude(job, writer, sweep_id, status, verdict, startup_s, progress)
         except BaseException as error:
             # What a disk, a server or a person stopped says nothing against the sweep: it can go on.
             failed = isinstance(error, Exception) and not isinstance(error, Failure)
@@ -163,11 +163,18 @@ def carry_through(
 
 
 def conclude(
-    job: Job, writer: Writer, sweep_id: int, status: SweepStatus, verdict: bool, startup_s: float | None
+    job: Job,
+    writer: Writer,
+    sweep_id: int,
+    status: SweepStatus,
+    verdict: bool,
+    startup_s: float | None,
+    progress: Progress,
 ) -> dict[str, Any] | None:
     """Judge the winner, when asked to, and set the sweep's last status; return the verdict."""
     with Lease(writer, sweep_id, job.holder) as lease:
-        judged = judge(job.store_url, job.sweep, job.context) if verdict and status == SweepStatus.COMPLETE else None
+        wanted = verdict and status == SweepStatus.COMPLETE
+        judged = judge(job.store_url, job.sweep, job.context, progress) if wanted else None
         writer.set_sweep_status(sweep_id, lease.token, status, judged, startup_s)
     return judged
 

@@ -16,9 +16,9 @@ import torch
 from restoration_core.networks import Classifier, open_network
 from restoration_core.reconstruction import BatchSolver, Problem, keep_freed_memory
 from sweeps.execution.devices import device_here, gpus_here
-from sweeps.execution.sizing import Sizing, planned_trials, size_packs, usable_cores
-from sweeps.lifecycle import verdict
+from sweeps.execution.sizing import planned_trials, rows_in_batch, size_packs, usable_cores
 from sweeps.lifecycle.placeholder_priors import PlaceholderPriors
+from sweeps.lifecycle.verdict import verdict_rows
 from sweeps.priors.reference import PriorReference
 from sweeps.priors.required import priors_needed
 from sweeps.priors.units import subjects
@@ -51,7 +51,9 @@ class Plan:
         iterations: of the search, over all rows.
         pack: trials in a batch; batch_rows: reconstructions in it; actors: packs at a time.
         step_s: measured seconds of one step of one pack (NaN when not measured).
-        seconds: of the search and the verdict, without start-up; memory_mb: of all processes; disk_mb: of the store.
+        verdict_rows: reconstructions of the verdict; verdict_s: seconds that it takes of ``seconds``.
+        seconds: of the search and the verdict, without start-up; memory_mb: of all processes, while the search or the
+            verdict runs, whichever takes more; disk_mb: of the store.
         notes: what the estimates leave out.
     """
 
@@ -66,6 +68,8 @@ class Plan:
     actors: int
     device: str
     step_s: float
+    verdict_rows: int
+    verdict_s: float
     seconds: float
     memory_mb: float
     disk_mb: float
@@ -82,6 +86,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Measured:
+    """What some steps of a batch took: seconds a step, memory of the process, and bytes of a picture in the store."""
+
     step_s: float
     memory_mb: float
     picture_bytes: float
@@ -104,18 +110,21 @@ def plan(spec: SweepSpec, measured: bool = True) -> Plan:
     classifier = _open_network(spec)
     stand_ins, needed = PlaceholderPriors(classifier), priors_needed(spec, classifier)
     prior_bytes = sum(4 * stand_ins.floats(reference) for reference in needed)
-    found = (
-        _measure(spec, sizing, device, classifier)
-        if measured
-        else _Measured(math.nan, math.nan, 3.0 * spec.image_size**2)
-    )
+    unknown = _Measured(math.nan, math.nan, 3.0 * spec.image_size**2)
+    found = _measure(spec, sizing.width, device, classifier, spec.resources.threads) if measured else unknown
     trials = planned_trials(spec)
     rows = trials * len(spec.images)
     steps = _iterations_a_row(spec)
     batch_rows = sizing.width * len(spec.images)
-    verdict_rows = (1 + len(spec.baselines)) * verdict.SEEDS * len(spec.validate_on)
-    row_step_s = found.step_s / batch_rows
-    seconds = steps * (rows / sizing.actors + verdict_rows) * row_step_s
+    seconds, memory_mb = steps * rows / sizing.actors * found.step_s / batch_rows, found.memory_mb * sizing.actors
+    rows_of_verdict, verdict_s = verdict_rows(spec), 0.0
+    if rows_of_verdict:
+        # The verdict runs alone, after the packs, in this process and with all of its cores.
+        width = math.ceil(min(rows_in_batch(spec), rows_of_verdict) / len(spec.images))
+        judging = _measure(spec, width, device, classifier, usable_cores()) if measured else unknown
+        verdict_s = steps * rows_of_verdict * judging.step_s / (width * len(spec.images))
+        memory_mb = max(memory_mb, judging.memory_mb)
+    seconds += verdict_s
     notes = _notes(spec, seconds, measured, gpus, needed, stand_ins)
     return Plan(
         name=spec.name,
@@ -129,8 +138,10 @@ def plan(spec: SweepSpec, measured: bool = True) -> Plan:
         actors=sizing.actors,
         device=device,
         step_s=found.step_s,
+        verdict_rows=rows_of_verdict,
+        verdict_s=verdict_s,
         seconds=seconds,
-        memory_mb=found.memory_mb * sizing.actors + _DRIVER_MB,
+        memory_mb=memory_mb + _DRIVER_MB,
         disk_mb=_disk_bytes(spec, trials, steps, found.picture_bytes, prior_bytes) / 1e6,
         notes=tuple(notes),
     )
@@ -189,17 +200,17 @@ def _disk_bytes(spec: SweepSpec, trials: int, steps: float, picture_bytes: float
     return _EMPTY_BYTES + prior_bytes + trials * (_TRIAL_BYTES + pictures * a_picture) + kept * picture_bytes
 
 
-def _measure(spec: SweepSpec, sizing: Sizing, device: str, classifier: Classifier) -> _Measured:
-    """Run a few steps of a pack of random configurations."""
+def _measure(spec: SweepSpec, width: int, device: str, classifier: Classifier, threads_here: int) -> _Measured:
+    """Run a few steps of a batch of ``width`` random configurations."""
     from sweeps.trial.pictures import encode
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(spec.resources.threads)
+    torch.set_num_threads(threads_here)
     if device == "cpu":
         keep_freed_memory()  # as the packs do
     try:
         classifier = classifier.to(device, torch.float32)
-        problems = _pack_of_problems(spec, sizing.width, classifier)
+        problems = _pack_of_problems(spec, width, classifier)
         solver: BatchSolver[int] = BatchSolver(
             classifier, spec.image_size, device=device, record_every=spec.save.curves_every
         )

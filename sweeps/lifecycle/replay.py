@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 
 from restoration_core.errors import InputError
 from sweeps.execution.pack import run_pack
-from sweeps.execution.protocol import Assignment, Exchange, Report, TrialRecord
+from sweeps.execution.protocol import Assignment
+from sweeps.lifecycle.given_trials import GivenTrials
 from sweeps.lifecycle.stored_sweep import stored_context, view_sweep
 from sweeps.spec.parameter_names import RAW_WEIGHT
 from sweeps.store.models import TrialState
@@ -74,11 +75,11 @@ def replay(store_url: str, name: str, number: int) -> ReplayReport:
     try:
         device = "cuda" if trial.device is not None and trial.device.startswith("cuda") else "cpu"
         context = context.on(device if torch.cuda.is_available() else "cpu")
-        single = _Single(Assignment(number, 0, trial.parameters, trial.seed, trial.baseline))
+        single = GivenTrials([Assignment(number, 0, trial.parameters, trial.seed, trial.baseline)])
         run_pack(single, context, width=1, quota=1, pack="replay")
     finally:
         torch.set_num_threads(threads)
-    record = single.record
+    (record,) = single.records
     raw = {name: value for name, value in record.raw_parameters.items() if name.endswith(f".{RAW_WEIGHT}")}
     if trial.failure is not None or record.failure is not None:
         before, now = (said or "complete" for said in (trial.failure, record.failure))
@@ -91,27 +92,6 @@ def replay(store_url: str, name: str, number: int) -> ReplayReport:
     largest = _largest_difference(trial.metrics, record.metrics)
     identical = not differing if trial.pictures else largest <= TOLERANCE
     return ReplayReport(identical, number, len(trial.pictures), differing, largest, dict(record.metrics), raw, note)
-
-
-class _Single:
-    """A coordinator of one trial that keeps the record to itself."""
-
-    def __init__(self, assignment: Assignment) -> None:
-        self._waiting = [assignment]
-        self._records: list[TrialRecord] = []
-
-    @property
-    def record(self) -> TrialRecord:
-        (record,) = self._records
-        return record
-
-    def exchange(self, records: Sequence[TrialRecord], k: int, worker: str) -> Exchange:
-        self._records += records
-        handed, self._waiting = self._waiting[:k], self._waiting[k:]
-        return Exchange((), tuple(handed), len(self._waiting))
-
-    def report(self, reports: Sequence[Report]) -> list[int]:
-        return []
 
 
 def _largest_difference(stored: Mapping[str, float | None], found: Mapping[str, float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from restoration_core.informing import guarded
 from sweeps.execution.devices import check_gpus
 from sweeps.execution.holder import new_holder
 from sweeps.execution.runners.base import Job, Progress, open_runner
@@ -55,7 +56,8 @@ def resume(
         job = Job(store_url, name, new_holder(), context, started_at=started_at)
         if over:
             status = SweepStatus.COMPLETE if complete else SweepStatus.FAILED
-            judged = conclude(job, writer, view.id, status, verdict and view.verdict is None, None)
+            wanted = verdict and view.verdict is None
+            judged = conclude(job, writer, view.id, status, wanted, None, guarded(progress or _silent))
             counts = {"planned": len(rows), "complete": sum(row.state == TrialState.COMPLETE for row in rows)}
             return SweepOutcome(name, status, counts, judged or view.verdict, None, None, time.time() - started_at)
         return carry_through(job, run, writer, view.id, mlflow_uri, verdict, progress or _silent)

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from restoration_core.reconstruction import BatchSolver, Result
 from restoration_core.seeds import derive_seed
 from sweeps.execution.devices import device_here
-from sweeps.execution.sizing import ROWS_ON_GPU, usable_cores
+from sweeps.execution.pack import run_pack
+from sweeps.execution.protocol import Assignment
+from sweeps.execution.sizing import rows_in_batch, usable_cores
 from sweeps.execution.worker_context import PackContext
-from sweeps.lifecycle.bootstrap_interval import bootstrap_interval
+from sweeps.lifecycle.comparison import Scores, compare, in_words, joined
+from sweeps.lifecycle.given_trials import GivenTrials
 from sweeps.lifecycle.stored_sweep import VALIDATION, stored_pictures, view_sweep
 from sweeps.search.pareto import Standing
+from sweeps.spec.models import SweepSpec
 from sweeps.store.models import TrialState
 from sweeps.store.reader import open_reader
-from sweeps.trial.metrics import Measuring
 
 SEEDS = 3
-ENOUGH_PICTURES = 10
-METRICS = {"psnr": ("dB", 1.0), "ssim": ("SSIM", 1.0), "image_mse": ("MSE", -1.0)}
-"""Unit, and +1 where more is better."""
+METRICS = ("psnr", "ssim", "image_mse")
+"""Compared beside the metrics that the sweep searched by."""
+STAGE = "verdict"
 
-Scores = Mapping[str, NDArray[np.float64]]
+Progress = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,19 @@ class Contestant:
     baseline: str | None = None
 
 
-def judge(store_url: str, sweep: str, context: PackContext) -> dict[str, Any]:
-    """Compare the best searched trial with every enqueued baseline, all of them solved anew as one batch.
+def judge(store_url: str, sweep: str, context: PackContext, progress: Progress = lambda state: None) -> dict[str, Any]:
+    """Compare the best searched trial with every enqueued baseline, all of them solved anew.
 
-    Each configuration is solved from three new seeds on every validation picture. Scores of a picture are means over
-    its seeds; differences are paired by picture, and their interval is a 95 % percentile bootstrap over pictures. With
-    several metrics the winner is the searched trials' Pareto front's best in the first one.
+    Each configuration is solved from three new seeds on every validation picture, in batches as large as those of the
+    search. Scores of a picture are means over its seeds; differences are paired by picture, and their interval is a
+    95 % percentile bootstrap over pictures. Compared are the metrics of the sweep, and PSNR, SSIM and MSE beside them.
+    With several metrics the winner is the best in the first one among the searched trials' Pareto front.
 
     Args:
         store_url, sweep: the finished sweep.
         context: its network and priors; its pictures are not used.
+        progress: called as a coordinator's ``progress()`` is shown, with ``stage`` "verdict" and with reconstructions
+            in place of trials.
 
     Returns:
         JSON: ``summary`` in plain English, the winner, and per baseline and metric both means, the difference (winner
@@ -64,19 +69,20 @@ def judge(store_url: str, sweep: str, context: PackContext) -> dict[str, Any]:
     missing = [item.name for item in context.spec.baselines if item.name not in {rival.baseline for rival in rivals}]
     asides += [f"{name} was not completed and is not compared" for name in missing]
     if not context.spec.validate_on:
-        return {"summary": _joined(["no verdict: the spec names no pictures under validate_on", *asides]), **base}
+        return {"summary": joined(["no verdict: the spec names no pictures under validate_on", *asides]), **base}
     if not rivals:
         what = "no baseline was completed" if context.spec.baselines else "the spec names no baselines"
         return {"summary": f"no verdict: {what}, so there is nothing to compare trial {winner.number} with", **base}
     pictures = stored_pictures(store_url, view, VALIDATION)
-    fresh = replace(context, images=pictures, threads=usable_cores(), _features={})
-    scores = score(fresh, [winner, *rivals], view.seed)
+    scores = score(replace(context, images=pictures), [winner, *rivals], view.seed, progress)
     comparisons = {
         str(rival.baseline): compare(scores[winner.number], scores[rival.number], list(pictures), view.seed)
         for rival in rivals
     }
     return {
-        "summary": _joined([*(in_words(name, found) for name, found in comparisons.items()), *asides]),
+        "summary": joined(
+            [*(in_words(name, found, view.metric_names) for name, found in comparisons.items()), *asides]
+        ),
         **base,
         "seeds": SEEDS,
         "pictures": list(pictures),
@@ -119,82 +125,76 @@ def search_in_words(winner: Contestant, rivals: Sequence[Contestant], metric: st
     ]
 
 
-def score(context: PackContext, entrants: Sequence[Contestant], seed: int) -> dict[int, Scores]:
+def verdict_rows(spec: SweepSpec) -> int:
+    """Return how many reconstructions the verdict takes; none where there is nothing to compare with or on."""
+    return (1 + len(spec.baselines)) * SEEDS * len(spec.validate_on) if spec.baselines else 0
+
+
+def compared_metrics(spec: SweepSpec) -> list[str]:
+    """Return the metrics of the verdict: those of the sweep first."""
+    return list(dict.fromkeys([*spec.metric_names, *METRICS]))
+
+
+def score(
+    context: PackContext, entrants: Sequence[Contestant], seed: int, progress: Progress = lambda state: None
+) -> dict[int, Scores]:
     """Solve every entrant from every seed on every picture of the context.
 
+    Args:
+        context: of the sweep, with the pictures to score on.
+        entrants: configurations.
+        seed: of the sweep.
+        progress: see :func:`judge`.
+
     Returns:
-        Number -> metric -> ``(pictures, seeds)``.
+        Number -> metric -> ``(pictures, seeds)``; NaN where a reconstruction failed.
     """
-    threads = torch.get_num_threads()
-    on_device = context.on(device_here(context.spec))
+    spec, names = context.spec, list(context.images)
+    # What the search keeps of its trials is not needed here: neither pictures nor curves.
+    save = spec.save.model_copy(update={"images": "none", "steps": [], "curves_every": 1_000_000})
+    lean = spec.model_copy(update={"save": save})
+    rows = rows_in_batch(spec)
+    scores = {
+        entrant.number: {name: np.full((len(names), SEEDS), np.nan) for name in compared_metrics(spec)}
+        for entrant in entrants
+    }
+    threads, total, done = torch.get_num_threads(), len(entrants) * SEEDS * len(names), 0
+    places = [(entrant, index) for entrant in entrants for index in range(SEEDS)]
+    # The same seed for all entrants: they start from the same noise.
+    trials = [
+        Assignment(number, 0, entrant.parameters, derive_seed(seed, "verdict", index), entrant.baseline)
+        for number, (entrant, index) in enumerate(places)
+    ]
+    base = replace(context, spec=lean, threads=usable_cores()).on(device_here(spec))
     try:
-        rows = []
-        for entrant in entrants:
-            raw = on_device.raw_parameters(entrant.parameters)
-            for index in range(SEEDS):
-                # The same seed for all entrants: they start from the same noise.
-                problems = on_device.problems(raw, derive_seed(seed, "verdict", index))
-                rows += [((entrant.number, index, image), problem) for image, problem in problems.items()]
-        results: dict[tuple[int, int, str], Result] = {}
-        for start in range(0, len(rows), ROWS_ON_GPU):
-            solver: BatchSolver[tuple[int, int, str]] = BatchSolver(
-                on_device.classifier, context.spec.image_size, device=on_device.device, record_every=1_000_000
-            )
-            for key, problem in rows[start : start + ROWS_ON_GPU]:
-                solver.add(key, problem)
-            while solver.keys:
-                results.update(solver.advance())
-        measured = Measuring(on_device).measure([(key[2], result.image) for key, result in results.items()])
+        for part in np.array_split(np.arange(len(names)), math.ceil(len(names) / rows)):
+            pictures = {names[place]: context.images[names[place]] for place in part}
+            here = PackContext(lean, base.classifier, pictures, base.priors, base.units, base.device, base.threads)
+            each = len(pictures)
+
+            def tell(now: GivenTrials, done: int = done, each: int = each) -> None:
+                progress(_state(now, done, each, total))
+
+            given = GivenTrials(trials, tell)
+            run_pack(given, here, width=max(1, rows // each), quota=len(trials), pack="verdict")
+            for record in given.records:
+                entrant, index = places[record.number]
+                for place in part:
+                    found = record.image_metrics.get(names[place], {})
+                    for metric, values in scores[entrant.number].items():
+                        values[place, index] = found.get(metric, np.nan)
+            done += len(trials) * each
     finally:
         torch.set_num_threads(threads)
-    places = {image: place for place, image in enumerate(context.images)}
-    scores = {entrant.number: {name: np.full((len(places), SEEDS), np.nan) for name in METRICS} for entrant in entrants}
-    for (number, index, image), metrics in zip(results, measured, strict=True):
-        for name in METRICS:
-            scores[number][name][places[image], index] = metrics.get(name, np.nan)
     return dict(scores)
 
 
-def compare(winner: Scores, rival: Scores, pictures: Sequence[str], seed: int) -> dict[str, Any]:
-    """Return per metric what the winner is ahead by; metrics that a picture's size does not allow are left out."""
-    found = {}
-    for name, (_, sign) in METRICS.items():
-        ours, theirs = winner[name].mean(axis=1), rival[name].mean(axis=1)
-        if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
-            continue
-        differences = ours - theirs
-        low, high = bootstrap_interval(differences, derive_seed(seed, "bootstrap", name))
-        found[name] = {
-            "winner": float(ours.mean()),
-            "baseline": float(theirs.mean()),
-            "difference": float(differences.mean()),
-            "interval": [low, high],
-            "better_on": int((sign * differences > 0).sum()),
-            "pictures": len(pictures),
-            "by_picture": {
-                picture: {"winner": float(a), "baseline": float(b)}
-                for picture, a, b in zip(pictures, ours, theirs, strict=True)
-            },
-        }
-    return found
-
-
-def in_words(baseline: str, found: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the winner's comparison with a baseline as a sentence, by PSNR."""
-    if "psnr" not in found:
-        return f"the winner and {baseline} cannot be compared: a reconstruction was not finite"
-    psnr = found["psnr"]
-    low, high = psnr["interval"]
-    count, better = psnr["pictures"], psnr["better_on"]
-    beats = "beats" if psnr["difference"] > 0 else "loses to"
-    lead = f"the winner {beats} {baseline} by {abs(psnr['difference']):.2f} dB"
-    if count == 1:
-        return f"{lead} (one picture, so no interval: only a hint)"
-    sentence = f"{lead}, is better on {better} of {count} pictures (95 % interval {low:+.2f} to {high:+.2f} dB"
-    if count < ENOUGH_PICTURES:
-        return f"{sentence}; with so few pictures only a hint)"
-    return f"{sentence}; {'which leaves out 0' if low > 0 or high < 0 else 'which holds 0: no clear difference'})"
-
-
-def _joined(sentences: Sequence[str]) -> str:
-    return "; ".join(sentences)
+def _state(trials: GivenTrials, done: int, pictures: int, total: int) -> dict[str, Any]:
+    """Return the progress as a coordinator tells it, counted in reconstructions."""
+    return {
+        "stage": STAGE,
+        "planned": total,
+        "complete": done + len(trials.records) * pictures,
+        "running": len(trials.shares) * pictures,
+        "in_flight_share": sum(trials.shares.values()) * pictures,
+    }

@@ -73,3 +73,18 @@ def test_the_disk_is_what_the_store_takes(tmp_path: Path) -> None:
     small = parse_spec(SPEC.replace(", hours: 1.0e-9", ""), check=False)
     start(small, runner="inprocess", store_url=f"sqlite:///{path}", mlflow_uri=None, verdict=False)
     assert plan(small).disk_mb == pytest.approx(path.stat().st_size / 1e6, rel=0.3)
+
+
+def test_the_verdict_is_part_of_the_plan_in_rows_and_time() -> None:
+    found = plan(spec("match:", "validate_on: [sample:rocket, sample:chelsea]\nmatch:"))
+    assert found.verdict_rows == 2 * 3 * 2  # winner and baseline, seeds, pictures
+    assert 0 < found.verdict_s < found.seconds
+    search_s = found.iterations / found.batch_rows * found.step_s
+    assert found.seconds == pytest.approx(search_s + found.verdict_s)
+
+
+@pytest.mark.parametrize("old", ["baselines: [none]", "validate_on: [sample:rocket, sample:chelsea]"])
+def test_without_baselines_or_validation_pictures_there_is_no_verdict_to_plan(old: str) -> None:
+    text = SPEC.replace("match:", "validate_on: [sample:rocket, sample:chelsea]\nmatch:").replace(old, "")
+    found = plan(parse_spec(text, check=False), measured=False)
+    assert (found.verdict_rows, found.verdict_s) == (0, 0.0)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from sweeps.lifecycle.bootstrap_interval import bootstrap_interval
+from sweeps.lifecycle.comparison import compare, in_words
 from sweeps.lifecycle.launch import start
-from sweeps.lifecycle.verdict import METRICS, Contestant, compare, in_words, search_in_words
+from sweeps.lifecycle.verdict import METRICS, Contestant, search_in_words
 from sweeps.store import open_reader
 from tests.sweeps.sweeps_in_store import make_spec, store
 
@@ -125,3 +128,89 @@ def test_without_validation_pictures_it_says_so(tmp_path: Path) -> None:
     outcome = start(spec, runner="inprocess", store_url=store(tmp_path), mlflow_uri=None)
     assert outcome.verdict is not None
     assert outcome.verdict["summary"] == "no verdict: the spec names no pictures under validate_on"
+
+
+def test_the_verdict_speaks_of_every_metric_of_the_sweep_and_keeps_the_usual_ones_beside(tmp_path: Path) -> None:
+    spec = make_spec(
+        validate_on=["sample:rocket", "sample:chelsea"],
+        metric=[{"name": "feature_error", "goal": "minimize"}, {"name": "ssim", "goal": "maximize"}],
+        method={"sampler": "random", "trials": 2, "seed": 0},
+    )
+    verdict = start(spec, runner="inprocess", store_url=store(tmp_path), mlflow_uri=None).verdict
+    assert verdict is not None
+    (found,) = verdict["comparisons"].values()
+    assert list(found) == ["feature_error", "ssim", "psnr", "image_mse"]
+    in_features, in_ssim = verdict["summary"].split("; the winner ")
+    assert " none by " in in_features
+    assert " in feature_error (" in in_features
+    assert " in ssim, is better on " in in_ssim
+
+
+def test_a_lead_in_a_metric_that_is_minimised_is_said_in_its_direction() -> None:
+    found = {
+        "image_mse": {"difference": -0.01, "interval": [-0.03, -0.002], "better_on": 11, "pictures": 12},
+        "psnr": {"difference": 0.8},
+    }
+    assert in_words("none", found, ["image_mse"]) == (
+        "the winner beats none by 0.01 in image_mse (+0.80 dB), is better on 11 of 12 pictures "
+        "(95 % interval +0.002 to +0.03; which leaves out 0)"
+    )
+    assert in_words("none", {}, ["image_mse"]).startswith("the winner and none cannot be compared in image_mse")
+
+
+def test_the_verdict_solves_in_batches_of_the_packs_size_and_tells_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sweeps.execution.pack_batch
+
+    widest: list[int] = []
+
+    class Watched(sweeps.execution.pack_batch.BatchSolver):  # type: ignore[type-arg]
+        def advance(self, *steps: int) -> object:
+            widest.append(len(self.keys))
+            return super().advance(*steps)
+
+    monkeypatch.setattr(sweeps.execution.pack_batch, "BatchSolver", Watched)
+    spec = make_spec(
+        validate_on=["sample:rocket", "sample:chelsea", "sample:astronaut"],
+        method={"sampler": "random", "trials": 1, "seed": 0},
+        resources={"pack": 2},
+    )
+    states: list[Mapping[str, Any]] = []
+    start(spec, runner="inprocess", store_url=store(tmp_path), mlflow_uri=None, progress=states.append)
+    assert max(widest) == 2
+    told = [state for state in states if state.get("stage") == "verdict"]
+    assert {state["planned"] for state in told} == {2 * 3 * 3}
+    done = [state["complete"] + state["in_flight_share"] for state in told]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, 18)
+
+
+def test_batches_give_the_scores_that_one_picture_at_a_time_gives(tmp_path: Path) -> None:
+    scores = []
+    for pack in (1, 8):
+        spec = make_spec(
+            validate_on=["sample:rocket", "sample:chelsea"],
+            method={"sampler": "random", "trials": 1, "seed": 0},
+            resources={"pack": pack},
+        )
+        folder = tmp_path / str(pack)
+        folder.mkdir()
+        verdict = start(spec, runner="inprocess", store_url=store(folder), mlflow_uri=None).verdict
+        assert verdict is not None
+        scores.append(verdict["comparisons"]["none"]["psnr"]["by_picture"])
+    assert scores[0] == scores[1]
+
+
+def test_a_progress_callback_that_raises_ends_nothing(tmp_path: Path) -> None:
+    def progress(state: Mapping[str, Any]) -> None:
+        raise OSError("the terminal is gone")
+
+    spec = make_spec(
+        validate_on=["sample:rocket"],
+        method={"sampler": "random", "trials": 1, "seed": 0},
+    )
+    outcome = start(spec, runner="inprocess", store_url=store(tmp_path), mlflow_uri=None, progress=progress)
+    assert outcome.status == "complete"
+    assert outcome.verdict is not None
+    assert "comparisons" in outcome.verdict
