@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable
 
 import streamlit as st
 
+from sweeps.store import StoreFailed
+
 REFRESH_S = 3.0
 
 
@@ -15,7 +17,7 @@ def watch(current: Callable[[], Hashable], shown: Hashable, note: str) -> None:
     The page keeps its zoom, filters and scroll position while nothing happens.
 
     Args:
-        current: reads the stamp now; a ValueError (store gone) counts as news.
+        current: reads the stamp now; a store that is gone or fails counts as news.
         shown: the stamp of what is on the page.
         note: one line shown beside it.
     """
@@ -25,7 +27,7 @@ def watch(current: Callable[[], Hashable], shown: Hashable, note: str) -> None:
         st.caption(f":material/autorenew: {note}")
         try:
             now: Hashable = current()
-        except ValueError:
+        except (ValueError, StoreFailed):
             now = None
         if now != shown:
             st.rerun()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 
 import streamlit as st
 
@@ -10,6 +12,7 @@ from dashboard.data import Store, open_store
 from dashboard.links import SWEEPS_PAGE
 from dashboard.settings import store_url
 from dashboard.text import escape_markdown
+from sweeps.store import StoreFailed
 
 DEMO = "restoration sweep run sweeps/specs/demo.yaml"
 
@@ -25,6 +28,16 @@ def open_or_stop() -> Store:
         st.text(str(error))
         first_sweep()
         st.stop()
+
+
+@contextlib.contextmanager
+def failures_in_one_line() -> Iterator[None]:
+    """Where the store fails while a page is drawn, say why in place of the rest of the page."""
+    try:
+        yield
+    except StoreFailed as error:
+        st.error("The store cannot be read.", icon=":material/database_off:")
+        st.text(str(error))
 
 
 def first_sweep() -> None:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from restoration_core.errors import InputError
+from sweeps.shown_address import show_url
 
 if TYPE_CHECKING:
     import pandas as pd
 
+STORE_VARIABLE = "RESTORATION_STORE"
 DEFAULT_STORE = "sqlite:///restoration.db"
 DEFAULT_MLFLOW = "sqlite:///mlflow.db"
 MLFLOW_OFF = "off"
@@ -28,16 +30,29 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where results are kept: the store's SQLAlchemy URL, and MLflow's tracking URI (None: not tracked)."""
+    """Where results are kept: the store's SQLAlchemy URL, and MLflow's tracking URI (None: not tracked).
+
+    Both may hold passwords: what is printed is `shown_store`, `shown_mlflow` and `options`.
+    """
 
     store: str
     mlflow: str | None
 
+    @property
+    def shown_store(self) -> str:
+        """The store's address without its password."""
+        return show_url(self.store)
+
+    @property
+    def shown_mlflow(self) -> str:
+        """MLflow's address without its password, or ``off``."""
+        return show_url(self.mlflow or MLFLOW_OFF)
+
     def options(self) -> str:
-        """Return the options that name these addresses again, empty for the defaults."""
-        parts = [] if self.store == _default_store() else [f"--store {_quoted(self.store)}"]
+        """Return the options that name these addresses again, without passwords; empty for the defaults."""
+        parts = [] if self.store == _default_store() else [f"--store {_quoted(self.shown_store)}"]
         if (self.mlflow or MLFLOW_OFF) != _default_mlflow():
-            parts.append(f"--mlflow {_quoted(self.mlflow or MLFLOW_OFF)}")
+            parts.append(f"--mlflow {_quoted(self.shown_mlflow)}")
         return "".join(f" {part}" for part in parts)
 
     def tracked(self) -> str:
@@ -89,7 +104,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _default_store() -> str:
-    return os.environ.get("RESTORATION_STORE") or DEFAULT_STORE
+    return os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
 
 
 def _default_mlflow() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import click
 
 from restoration_core.errors import InputError
-from sweeps.commands.common import Addresses, address_options
+from sweeps.commands.common import STORE_VARIABLE, Addresses, address_options
+from sweeps.shown_address import has_secret
 
 
 @click.command(short_help="Show the sweeps of a store in the browser.")
@@ -20,8 +22,9 @@ from sweeps.commands.common import Addresses, address_options
 def dashboard(port: int, host: str, addresses: Addresses) -> None:
     """Show the sweeps of a store in the browser, read-only."""
     command = dashboard_command(addresses.store, host, port)
-    click.echo(f"dashboard of {addresses.store} on http://{host}:{port} (Ctrl-C ends it)")
-    process = subprocess.Popen(command)
+    click.echo(f"dashboard of {addresses.shown_store} on http://{host}:{port} (Ctrl-C ends it)")
+    # The address goes by the environment: a process list shows command lines to everybody.
+    process = subprocess.Popen(command, env={**os.environ, STORE_VARIABLE: addresses.store})
     try:
         code = process.wait()
     except KeyboardInterrupt:
@@ -33,7 +36,7 @@ def dashboard(port: int, host: str, addresses: Addresses) -> None:
 
 
 def dashboard_command(store: str, host: str, port: int) -> list[str]:
-    """Return the command line that serves the dashboard.
+    """Return the command line that serves the dashboard; an address with a password is not in it.
 
     Raises:
         InputError: Streamlit or the dashboard package is not installed.
@@ -54,4 +57,5 @@ def dashboard_command(store: str, host: str, port: int) -> list[str]:
         "browser.gatherUsageStats": "false",
     }
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
-    return [sys.executable, "-m", "streamlit", "run", str(app), *options, "--", "--store", store]
+    named = [] if has_secret(store) else ["--store", store]
+    return [sys.executable, "-m", "streamlit", "run", str(app), *options, "--", *named]

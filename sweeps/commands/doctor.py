@@ -14,9 +14,10 @@ from pathlib import Path
 import click
 
 from restoration_core.commands.tables import print_table
-from restoration_core.errors import InputError
+from restoration_core.errors import Failure, InputError
 from restoration_core.informing import PrintingCommand
 from sweeps.commands.common import Addresses, address_options, json_option, print_json
+from sweeps.shown_address import show_url
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "sqlalchemy", "alembic", "pydantic", "streamlit")
 LEAST_PYTHON = (3, 11)
@@ -74,7 +75,7 @@ def examine(addresses: Addresses) -> list[Finding]:
 def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
-    except InputError as error:
+    except (InputError, Failure) as error:
         return Finding(what, "not usable", str(error))
     except Exception as error:  # whatever else is broken is what this command is for
         text = " ".join(str(error).split())[:200]
@@ -162,16 +163,18 @@ def _disk(folder: Path) -> Finding:
 
 
 def _store(url: str) -> Finding:
-    from sweeps.store import open_reader, store_file
+    from sweeps.store import open_reader, read_only_fault, store_file
 
-    missing = store_file(url)
-    if missing is not None and not missing.exists():
-        usable = missing.parent.is_dir() and os.access(missing.parent, os.W_OK)
-        remedy = "" if usable else f"the folder {missing.parent} must exist and be writable"
-        return Finding("store", f"{url} will be made by the first sweep", remedy)
+    shown, file = show_url(url), store_file(url)
+    if file is not None and not file.exists():
+        usable = file.parent.is_dir() and os.access(file.parent, os.W_OK)
+        remedy = "" if usable else f"the folder {file.parent} must exist and be writable"
+        return Finding("store", f"{shown} will be made by the first sweep", remedy)
     reader = open_reader(url)
     try:
-        return Finding("store", f"{url}: {len(reader.sweeps())} sweeps, {reader.size_bytes() / 1e6:,.1f} MB")
+        found = f"{shown}: {len(reader.sweeps())} sweeps, {reader.size_bytes() / 1e6:,.1f} MB"
+        fault = None if file is None else read_only_fault(file)
+        return Finding("store", found if fault is None else f"{found}, but it cannot be written", fault or "")
     finally:
         reader.close()
 

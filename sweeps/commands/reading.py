@@ -34,9 +34,9 @@ def status(name: str | None, as_json: bool, addresses: Addresses) -> None:
                 print_json(rows)
             elif rows:
                 shown = [_overview(row) for row in rows]
-                print_table(shown, list(shown[0]), title=f"Sweeps in {addresses.store}", head=4)
+                print_table(shown, list(shown[0]), title=f"Sweeps in {addresses.shown_store}", head=4)
             else:
-                click.echo(f"no sweeps in {addresses.store}")
+                click.echo(f"no sweeps in {addresses.shown_store}")
             return
         view = reader.sweep(name)
         best = best_trials(addresses.store, name, 1)

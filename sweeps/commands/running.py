@@ -174,8 +174,8 @@ def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
             f"budget.hours ended the search after {outcome.progress['asked']} of {outcome.progress['planned']} trials; "
             f"to go on for as long again: restoration sweep resume {name}{addresses.options()}"
         )
-    click.echo(f"store: {addresses.store}")
-    click.echo(f"MLflow: {addresses.mlflow or 'off'}")
+    click.echo(f"store: {addresses.shown_store}")
+    click.echo(f"MLflow: {addresses.shown_mlflow}")
     if outcome.tracking_error or outcome.untracked:
         why = outcome.tracking_error or f"{outcome.untracked} entries were not told in time"
         click.echo(

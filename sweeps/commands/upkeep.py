@@ -48,7 +48,7 @@ def delete(name: str, yes: bool, addresses: Addresses) -> None:
     if not yes:
         if not sys.stdin.isatty():
             raise InputError(f"sweep delete {name} needs a confirmation; valid: --yes where nobody can answer")
-        click.confirm(f"Delete sweep {name} from {addresses.store}?", abort=True)
+        click.confirm(f"Delete sweep {name} from {addresses.shown_store}?", abort=True)
     with open_writer(addresses.store) as writer:
         gone = writer.delete_sweep(name)
     rows = ", ".join(f"{count} {table}" for table, count in gone.items() if count)

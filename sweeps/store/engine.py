@@ -57,7 +57,10 @@ def make_engine(url: str, read_only: bool = False) -> Engine:
         failure = store_failure(error, show_url(url), path)
         if isinstance(failure, StoreFull | StoreLocked | StoreDamaged):
             raise failure from error
-        raise InputError(f"store {show_url(url)} cannot be opened: {one_line(error)}") from error
+        why = one_line(error)
+        if path is not None and not os.access(path.parent, os.W_OK):
+            why += f"; the folder {path.parent} is read-only and SQLite works beside its file: copy it to another"
+        raise InputError(f"store {show_url(url)} cannot be opened: {why}") from error
     _tell_failures_in_one_line(engine, show_url(url), path)
     return engine
 
@@ -76,6 +79,8 @@ def _tell_failures_in_one_line(engine: Engine, store: str, path: Path | None) ->
 def _check_file(path: Path, read_only: bool) -> None:
     if path.is_dir():
         raise InputError(f"store {path} is a directory; {VALID}")
+    if path.exists() and not path.is_file():
+        raise InputError(f"store {path} is no file but a device or a pipe; {VALID}")
     if read_only and not path.exists():
         raise InputError(f"no store at {path}; `restoration sweep run SPEC.yaml` makes one, --store URL names another")
     if not path.parent.is_dir():
@@ -94,7 +99,7 @@ def read_only_fault(path: Path) -> str | None:
 
 
 def _sqlite_engine(path: Path, read_only: bool) -> Engine:
-    address = path.as_uri() + ("?mode=ro" if read_only else "")
+    address = path.as_uri() + (_reading_options(path) if read_only else "")
     watch = FileWatch(path)
 
     def connect() -> sqlite3.Connection:
@@ -130,6 +135,17 @@ def _sqlite_engine(path: Path, read_only: bool) -> Engine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _reading_options(path: Path) -> str:
+    """Return how to open the file for reading.
+
+    SQLite makes a file beside a database in WAL mode even to read it, which a read-only file system does not let it.
+    There nobody writes either, so that it may do without.
+    """
+    log = path.with_name(path.name + "-wal")
+    frozen = os.statvfs(path.parent).f_flag & os.ST_RDONLY and not log.exists()
+    return "?mode=ro&immutable=1" if frozen else "?mode=ro"
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

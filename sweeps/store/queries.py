@@ -16,6 +16,7 @@ from sweeps.store.models import Curve, ImageMetric, Picture, SweepImage, Trial, 
 from sweeps.store.views import SweepImageView, SweepView, TrialPictureView, TrialView
 
 _TRIAL_ROW = ("id", *TRIAL_COLUMNS, *SPREAD, "objectives", "mlflow_run_id")
+_LARGEST_NUMBER = 2**31 - 1  # of a trial: what the column holds on every database
 _BOUND_VALUES = 500  # in one statement: below every database's limit
 
 
@@ -44,9 +45,11 @@ def trial_rows(connection: Connection, sweep_id: int, states: Sequence[str] | No
 def trial_view(connection: Connection, name: str, number: int) -> TrialView:
     """Return one trial with everything that is kept of it."""
     sweep = sweep_rows.find(connection, name)
-    row = connection.execute(
-        select(*_columns()).where(Trial.sweep_id == sweep.id, Trial.number == number)
-    ).one_or_none()
+    row = None
+    if 0 <= number <= _LARGEST_NUMBER:
+        row = connection.execute(
+            select(*_columns()).where(Trial.sweep_id == sweep.id, Trial.number == number)
+        ).one_or_none()
     if row is None:
         count = sweep_rows.count_trials(connection, sweep.id)
         valid = f"valid: 0 to {count - 1}" if count else "it has no trials yet"
@@ -107,7 +110,7 @@ def final_pictures(connection: Connection, name: str, numbers: Sequence[int] | N
         .order_by(Trial.number, TrialPicture.image, TrialPicture.step)
     )
     if numbers is not None:
-        query = query.where(Trial.number.in_(numbers))
+        query = query.where(Trial.number.in_([number for number in numbers if 0 <= number <= _LARGEST_NUMBER]))
     columns = {"number": "int64", "image": "object", "step": "int64", "sha256": "object"}
     return table([dict(row._mapping) for row in connection.execute(query)], columns)
 

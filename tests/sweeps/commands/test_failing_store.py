@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sweeps.store import open_reader
+from sweeps.commands.common import Addresses
+from sweeps.commands.doctor import Finding, examine
+from sweeps.store import open_reader, open_writer
+from sweeps.store.migrations import VERSION_TABLE
 from tests.sweeps.commands.called import restoration
+from tests.sweeps.store.conftest import fill
 from tests.sweeps.store.filled_disk import pages_at_most
 
 SPEC = """\
@@ -47,3 +57,149 @@ def test_on_a_full_disk_run_and_resume_say_how_to_go_on_and_with_room_all_trials
     assert after["state"].tolist() == ["complete"] * 24
     assert after["attempt"][before].tolist() == [1] * len(before)  # none of them was computed again
     reader.close()
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def empty(path: Path) -> None:
+    path.touch()
+
+
+def text(path: Path) -> None:
+    path.write_text("remember the milk\n" * 1000)
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def another_programs(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE trials (note TEXT)")
+        connection.commit()
+
+
+def damaged(path: Path) -> None:
+    with open_writer(f"sqlite:///{path}") as writer:
+        fill(writer, "tiny")
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 3)
+        file.write(os.urandom(size // 2))
+
+
+def newer(path: Path) -> None:
+    open_writer(f"sqlite:///{path}").close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+        connection.commit()
+
+
+def missing(path: Path) -> None:
+    """Nothing is there."""
+
+
+COMMANDS = (
+    ("sweep", "status"),
+    ("sweep", "status", "tiny"),
+    ("sweep", "best", "tiny"),
+    ("sweep", "export", "tiny", "--to", "trials.csv"),
+    ("sweep", "replay", "tiny", "0"),
+    ("sweep", "resume", "tiny", "--runner", "inprocess"),
+    ("sweep", "sync", "--mlflow", "sqlite:///mlflow.db"),
+    ("sweep", "delete", "tiny", "--yes"),
+)
+RUN = ("sweep", "run", "full.yaml", "--runner", "inprocess", "--no-verdict")
+
+
+@pytest.mark.parametrize(
+    ("make", "status", "said", "run_too"),
+    [
+        (missing, 2, "no store at", False),
+        (folder, 2, "is a directory", True),
+        (empty, 2, "is a database but no sweep store", False),
+        (text, 2, "file is not a database", True),
+        (pipe, 2, "is no file but a device or a pipe", True),
+        (another_programs, 2, "", True),
+        (damaged, 1, "is damaged (database disk image is malformed)", False),
+        (newer, 2, "has schema 9999, newer than this version's", True),
+    ],
+)
+def test_every_command_refuses_what_is_no_store_in_one_line_and_leaves_it_as_it_is(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Path], None],
+    status: int,
+    said: str,
+    run_too: bool,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full.yaml").write_text(SPEC)
+    path = tmp_path / "store.db"
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    for command in (*COMMANDS, *([RUN] if run_too else [])):
+        off = () if "--mlflow" in command else ("--mlflow", "off")
+        called = restoration(capfd, *command, *off, "--store", "sqlite:///store.db")
+        assert called.status == status, command
+        assert said in called.error, command
+        assert (path.read_bytes() if path.is_file() else None) == before, command
+    left = {entry.name for entry in tmp_path.iterdir()} - {"full.yaml", "store.db", "store.db-wal", "store.db-shm"}
+    assert not left
+
+
+def test_a_number_or_a_name_beyond_all_bounds_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full.yaml").write_text(SPEC)
+    with open_writer("sqlite:///restoration.db") as writer:
+        fill(writer, "tiny")
+    huge, long = "9" * 20, "x" * 10_000
+    for command in (
+        ("replay", "tiny", huge),
+        ("best", "tiny", "--k", huge),
+        ("status", long),
+        ("best", long),
+        ("resume", long),
+        ("delete", long, "--yes"),
+        ("run", "full.yaml", "--name", long),
+    ):
+        called = restoration(capfd, "sweep", *command, "--mlflow", "off")
+        assert called.status == 2, command[0]
+        assert len(called.error) < 500, command[0]
+
+
+def store_finding(url: str) -> Finding:
+    (found,) = [finding for finding in examine(Addresses(url, None)) if finding.what == "store"]
+    return found
+
+
+@pytest.mark.skipif(os.getuid() != 0 or shutil.which("mount") is None, reason="a read-only file system needs root")
+def test_a_store_that_cannot_be_written_can_be_read_and_the_doctor_says_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "disk").mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path / "disk"], capture_output=True).returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        url = f"sqlite:///{tmp_path / 'disk' / 'store.db'}"
+        with open_writer(url) as writer:
+            fill(writer, "tiny")
+            assert store_finding(url).ok
+        subprocess.run(["mount", "-o", "remount,ro", tmp_path / "disk"], check=False, capture_output=True)
+        if os.access(tmp_path / "disk", os.W_OK):
+            pytest.skip("this machine makes no file system read-only")
+        assert restoration(capfd, "sweep", "best", "tiny", "--store", url).status == 0
+        found = store_finding(url)
+        assert not found.ok
+        assert found.found.endswith("but it cannot be written")
+        for command in (("delete", "tiny", "--yes"), ("sync",)):
+            called = restoration(capfd, "sweep", *command, "--store", url)
+            assert called.status == 2
+            assert "cannot be written: the file is read-only; make it writable, or give another --store" in called.error
+    finally:
+        subprocess.run(["umount", "-l", tmp_path / "disk"], check=False)
