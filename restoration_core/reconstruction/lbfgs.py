@@ -1,4 +1,4 @@
-"""L-BFGS for single problems: exact gradients of a smooth objective, steps found by a line search."""
+"""L-BFGS, one problem at a time, with steps found by a line search."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from restoration_core.reconstruction.results import make_result, shown
 from restoration_core.reconstruction.starts import upsample
 
 _MEMORY = 20
-"""Pairs of steps and gradient changes kept."""
+"""How many pairs of step and gradient change are kept."""
 
 
 class CurvatureMemory:
-    """The last steps s and gradient changes y, which stand for an inverse Hessian.
+    """The last steps s and gradient changes y, from which the inverse Hessian is approximated.
 
     Source: Nocedal & Wright 2006, algorithm 7.4 (two-loop recursion), scaled by eq. 7.20.
     """
@@ -35,13 +35,13 @@ class CurvatureMemory:
         return len(self._pairs)
 
     def add(self, step: Tensor, change: Tensor) -> None:
-        """Keep a pair unless its curvature ``s . y`` is lost in rounding."""
+        """Keep a pair, unless its curvature ``s . y`` is not positive beyond rounding."""
         curvature = float((step * change).sum())
         if curvature > torch.finfo(step.dtype).eps * float(change.square().sum()) ** 0.5 * float(step.norm()):
             self._pairs.append((step, change, curvature))
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """Return ``-H gradient``; the plain negative gradient while nothing is kept."""
+        """Return ``-H gradient`` with the approximated H; minus the gradient while nothing is kept."""
         result = gradient.neg()
         shares = []
         for step, change, curvature in reversed(self._pairs):
@@ -68,7 +68,7 @@ class _Run:
         self._here: Point | None = None
 
     def iterate(self) -> None:
-        """Take one step, or set the row's status where none is left to take."""
+        """Take one step, or set the row's status where no step lowers the objective."""
         row = self.row
         if row.next_factor() != row.factor:
             row.enter_stage()
@@ -76,7 +76,7 @@ class _Run:
         if row.terms_change():
             self._objective.move_to([row.iteration])
             self._here = None
-        if self._here is None:  # another objective: what is known of its curvature no longer holds
+        if self._here is None:  # the objective has changed, so its curvature is not known any more
             self._memory = CurvatureMemory()
             self._here = self._evaluate(row.variable)
         here = self._here
@@ -95,7 +95,7 @@ class _Run:
             row.status = Status.FINISHED
 
     def _step(self, here: Point) -> Point | None:
-        """Move the row to a lower point; None where there is none, neither by curvature nor down the gradient."""
+        """Move the row to a lower point and return it; None where neither L-BFGS nor plain descent finds one."""
         largest = float(here.gradient.abs().max())
         while largest > 0:
             direction = self._memory.direction(here.gradient)
@@ -125,13 +125,13 @@ class _Run:
             full = upsample(leaf, self.row.canvas)
         gradient = torch.empty_like(self._seen)
         (losses,) = self._objective.gradient(self._seen.copy_(full.detach()), gradient, record=[0])
-        if full is not leaf:  # the adjoint of the interpolation
+        if full is not leaf:  # back through the interpolation
             (gradient,) = torch.autograd.grad(full, leaf, gradient)
         slope = 0.0 if direction is None else float((gradient[0] * direction).sum())
         return Point(step, losses[OBJECTIVE], slope, gradient[0], losses)
 
     def _skip_ahead(self) -> None:
-        """Go on to the next stage or schedule where this one has converged; end where there is none."""
+        """Go on with the next stage or piece of a schedule; the run has converged where none is to come."""
         row = self.row
         starts = [start for start, _ in row.problem.coarse_to_fine]
         starts += [start for term in row.problem.terms if term.schedule for start, _ in term.schedule.pieces]
@@ -155,7 +155,7 @@ class _Run:
         (losses,) = objective.losses(picture[None])
         if not row.steps or row.steps[-1] != row.iteration:
             row.record(losses)
-        for step in row.problem.snapshots:  # a picture that had converged before stays what it is
+        for step in row.problem.snapshots:  # the run has converged before this step, and the picture stays as it is
             row.snapshots.setdefault(step, shown(picture, self._network))
         return make_result(row, picture, losses, compute_s, self._network)
 
@@ -169,9 +169,10 @@ def minimise(
 ) -> Result:
     """Solve one checked problem by L-BFGS with a strong Wolfe line search and 20 pairs of memory.
 
-    An iteration is a step of one or more evaluations. Where no step lowers the objective any more, the next stage or
-    schedule begins, or the run ends as ``CONVERGED``. The memory restarts with each of them. The first step after a
-    restart tries to change no value by more than the learning rate.
+    An iteration is one step, found with one or more evaluations. Where no step lowers the objective any more, the run
+    goes on with the next stage or the next piece of a term's schedule, or ends as ``CONVERGED``. With each of them the
+    memory is emptied. The first step after that is tried at a length that changes no value by more than the learning
+    rate.
 
     Args:
         network: on the device and in the dtype to compute in. float64 gets closer to the minimum.

@@ -18,10 +18,11 @@ class Point:
     """A point of the line ``x + step * direction``.
 
     Attributes:
-        step: how far along it.
-        value: the objective there; slope: its derivative along the line.
-        gradient: with respect to the variable.
-        losses: what else was measured there.
+        step: the factor of ``direction``.
+        value: the objective there.
+        slope: its derivative along the line.
+        gradient: its gradient with respect to the variable.
+        losses: the parts of the objective by name, to be recorded.
     """
 
     step: float
@@ -32,11 +33,11 @@ class Point:
 
 
 def search_line(evaluate: Callable[[float], Point], start: Point, first: float) -> Point | None:
-    """Return a lower point of a line that descends at ``start``, None when rounding leaves none.
+    """Return a lower point of a line that descends at ``start``; None where none is found.
 
-    It satisfies ``f(t) <= f(0) + c1 t f'(0)`` and ``|f'(t)| <= c2 |f'(0)|`` with c1 = 1e-4 and c2 = 0.9, unless the
-    evaluations (25) run out: then it is the lowest point seen with the first condition. Steps to where the objective is
-    no number are taken back.
+    It satisfies ``f(t) <= f(0) + c1 t f'(0)`` and ``|f'(t)| <= c2 |f'(0)|`` with c1 = 1e-4 and c2 = 0.9. When 25
+    evaluations have found no such point, it is the lowest one seen that satisfies the first condition. A point where
+    the objective is no number counts as too far.
 
     Args:
         evaluate: gives the point at a step.
@@ -49,7 +50,7 @@ def search_line(evaluate: Callable[[float], Point], start: Point, first: float) 
     step = first
     for _ in range(_MOST_EVALUATIONS):
         point = evaluate(step)
-        rises = not point.value <= start.value + SUFFICIENT_DECREASE * step * start.slope  # NaN rises
+        rises = not point.value <= start.value + SUFFICIENT_DECREASE * step * start.slope  # true for NaN as well
         if rises or (low.step > 0 and point.value >= low.value) or (high is not None and point.value >= low.value):
             high = point
         elif abs(point.slope) <= -CURVATURE * start.slope:
@@ -70,13 +71,13 @@ def search_line(evaluate: Callable[[float], Point], start: Point, first: float) 
 
 
 def _secant_growth(start: Point, point: Point) -> float:
-    """Return the factor on the step at which a parabola through both slopes has its minimum."""
+    """Return the factor on the step at which the slope, if it went on changing as it has, would be zero."""
     fall = start.slope - point.slope
     return start.slope / fall if fall < 0 else math.inf
 
 
 def _between(low: Point, high: Point) -> float:
-    """Return the minimum of the cubic through both points and slopes, kept off the ends by a tenth of the interval."""
+    """Return the minimum of the cubic through both points and slopes, a tenth of the interval or more from its ends."""
     width = high.step - low.step
     share = 0.5
     if math.isfinite(high.value) and math.isfinite(high.slope):

@@ -1,4 +1,4 @@
-"""Keeping freed memory in the process, so that the next iteration need not ask the system for it again."""
+"""Keeping freed memory in the process, so that the next iteration does not have to ask the system for it again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LARGEST = 2**31 - 1
 def keep_freed_memory() -> bool:
     """Tell glibc's allocator to keep large freed blocks instead of giving them back to the system.
 
-    By default every tensor above a threshold is mapped anew and its pages are cleared by the kernel on first touch. A
-    reconstruction frees and allocates the same maps each iteration, and on a CPU the page faults cost a good part of
-    its time (``benchmarks/iteration.py --default-allocator`` measures it). For processes that reconstruct for long; the
-    process keeps its peak memory until it ends.
+    By default each large tensor gets new pages from the system, which the kernel clears when they are first touched. A
+    reconstruction frees and allocates the same maps in each iteration, and on a CPU these page faults take a good part
+    of its time (``benchmarks/iteration.py --default-allocator`` measures it). Meant for processes that reconstruct for
+    long: the process keeps its peak memory until it ends.
 
     Returns:
         Whether it took effect: False without glibc.

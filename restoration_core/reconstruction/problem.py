@@ -58,9 +58,9 @@ class Term:
     """A weighted prior: ``weight * prior.energy(map)``.
 
     Attributes:
-        name: under which its energy is recorded, e.g. ``total_variation`` or ``priors.image``.
-        prior: the energy. With a ``patch_stride`` every step takes a random subset of the patches, drawn from the
-            problem's seed, on the image and on maps alike.
+        name: its energy is recorded under it, e.g. ``total_variation`` or ``priors.image``.
+        prior: the energy. If it has a ``patch_stride`` above 1, every step takes a random subset of the patches, drawn
+            from the problem's seed.
         weight: raw weight against the normalised feature loss, >= 0.
         layer: the feature map it acts on; None for the optimised variable itself, usually the image.
         schedule: factor on the weight by iteration, >= 0; None for 1 throughout. While it is 0 the prior is not
@@ -74,21 +74,21 @@ class Term:
     schedule: Schedule | None = None
 
     def active(self, iteration: int) -> bool:
-        """Return whether the schedule lets it take part at ``iteration`` (counted from 0)."""
+        """Return whether its schedule is above 0 at ``iteration`` (counted from 0)."""
         return self.schedule is None or self.schedule.at(iteration) > 0
 
     @property
     def recorded_as(self) -> str | None:
-        """The name of its curve: its own for an energy; ``<name>.report`` for what a prior without one reports.
+        """The name of its curve: ``name`` for an energy, ``<name>.report`` for a prior that only reports a value.
 
-        None for a prior with neither. A report is no part of the objective.
+        None for a prior that has neither. A report is no part of the objective.
         """
         if self.prior.has_energy:
             return self.name
         return f"{self.name}.report" if isinstance(self.prior, Reporting) else None
 
     def weight_at(self, iteration: int) -> float:
-        """Return the weight times the schedule's factor at ``iteration``."""
+        """Return the weight times the schedule's factor at ``iteration`` (counted from 0)."""
         return self.weight if self.schedule is None else self.weight * self.schedule.at(iteration)
 
 
@@ -114,37 +114,39 @@ class FeatureMatch:
 
 @dataclass(frozen=True)
 class Problem:
-    """One picture, or map of an earlier layer, to reconstruct; rows of one batch may differ in every field.
+    """One picture (or map of an earlier layer) to reconstruct. Problems in a batch may differ in every field.
 
-    Minimised over the pre-image x, RGB in [0, 1] where the picture is, unbounded in between, at iteration i:
-    ``sum_l w_l ||phi_l(x) - phi_l0||^2 / ||phi_l0||^2 + sum_t w_t f_t(i) E_t(x)``, f_t the term's schedule.
+    At iteration i ``sum_l w_l ||phi_l(x) - phi_l0||^2 / ||phi_l0||^2 + sum_t w_t f_t(i) E_t(x)`` is minimised over
+    the pre-image x, where f_t is the schedule of term t. A picture is RGB on the scale of [0, 1]; values outside are
+    allowed on the way, and clamped in the result.
 
     Attributes:
         matches: feature losses.
         terms: priors with weights.
         iterations: number of steps.
-        learning_rate: step size in units of the [0, 1] pixel scale (of the map, where a map is optimised); ``lbfgs``
-            searches its steps and takes it as the largest change that its first one tries.
-        optimizer: name of the update rule (``adam``, ``adagrad``, ``momentum``), or ``lbfgs``, which :func:`solve`
-            runs one problem after the other and which takes no random gradients (jitter, patch strides), no bound
-            and no prior without an energy.
+        learning_rate: step size on the [0, 1] scale of pixels (of the map, where a map is optimised). ``lbfgs`` finds
+            its steps by a line search; there it is the largest change of a value that the first step tries.
+        optimizer: name of the update rule (``adam``, ``adagrad``, ``momentum``), or ``lbfgs``, which is run one problem
+            after the other and takes no random gradients (jitter, patch strides), no bound and no prior without an
+            energy.
         betas: Adam's decay rates.
         momentum: share of the last step carried over, in [0, 1), for ``adagrad`` and ``momentum``.
-        jitter: number of positions j per axis: each step sees a window shifted by 0..j-1 pixels; 1 is none.
-        jitter_until: iteration from which the window stays centred (None: jitter to the end).
-        jitter_canvas: ``window``: the window moves over a canvas j-1 pixels larger than the picture, and priors see
-            the window; ``canvas``: the same, but priors see the whole canvas (MV16); ``zero_padded``: the network sees
-            the picture shifted down and right by 0..j-1 pixels with zeros (black) moving in, and priors see the picture
-            itself (the thesis author's code; its jitter t is t + 1 positions here).
-        bound: hard bound B+ on ``||255 (x - mean)||_2`` per pixel, by projection after every step (None: none).
-        coarse_to_fine: ``(from_iteration, factor)`` pairs: the pre-image is parametrised at 1/factor of the size
-            from that iteration on; empty for full size throughout.
+        jitter: number of positions j per axis: each step shifts the window by 0..j-1 pixels; 1 is no jitter.
+        jitter_until: iteration from which the window stays centred; None for jitter to the end.
+        jitter_canvas: ``window``: the window moves over a canvas j-1 pixels larger than the picture, and priors act on
+            the window; ``canvas``: the same, but priors act on the whole canvas (MV16); ``zero_padded``: the network
+            sees the picture shifted down and right by 0..j-1 pixels with zeros (black) moving in, and priors act on the
+            picture itself (the thesis author's code, whose jitter t is t + 1 positions here).
+        bound: B+, the largest ``||255 (x - mean)||_2`` of a pixel, kept by projection after every step; None for none.
+        coarse_to_fine: pairs ``(from_iteration, factor)``: from that iteration on the pre-image is optimised at
+            1/factor of its size and interpolated; empty for full size throughout.
         initial: starting picture ``(3, H, W)`` in [0, 1], or starting map; None for noise from ``seed``.
         initial_std: standard deviation of the noise; where a map is optimised, in units of its channels' deviation.
-        initial_noise: ``normal``: normal noise around the mid grey (a map's mean); ``uniform``: uniform noise around
-            the network's mean colour, scaled so that the 95 % quantile of its absolute values is exactly that of
-            deviation ``initial_std``, 0.95 sqrt(3) initial_std (MV16: B / sqrt(3)); ``unit_norm``: normal noise around
-            the mean colour, scaled so that its root mean square is exactly ``initial_std`` (MV15: the norm sigma).
+        initial_noise: ``normal``: normal noise around mid grey (a map's mean); ``uniform``: uniform noise around the
+            network's mean colour, scaled so that the 95 % quantile of its absolute values is exactly that of uniform
+            noise with deviation ``initial_std``, 0.95 sqrt(3) initial_std (MV16: B / sqrt(3)); ``unit_norm``: normal
+            noise around the mean colour, scaled so that its root mean square is exactly ``initial_std`` (MV15: the
+            norm sigma).
         seed: of the initial noise and the jitter.
         snapshots: iterations after which the picture is kept.
     """
@@ -185,14 +187,15 @@ class Result:
         image: ``(3, H, W)``, the centre crop, clamped to [0, 1]; where a map is optimised, the map ``(C, H, W)``.
         status: how it ended.
         iterations: steps taken.
-        losses: final raw values: ``objective`` (weighted sum), ``feature_loss`` (unweighted sum over the matched
-            layers), and one unweighted energy or report per term (:attr:`Term.recorded_as`), whatever its schedule.
-            Taken on the centre crop before clamping, weighted as in the last step, over all patches.
+        losses: final values: ``objective`` (weighted sum, with the weights of the last step), ``feature_loss``
+            (unweighted sum over the matched layers), and the unweighted energy or report of each term
+            (:attr:`Term.recorded_as`), also where its schedule is at 0. They are of the centre crop before clamping and
+            over all patches.
         curve_steps: iterations at which ``curves`` were recorded.
-        curves: the same names, values over ``curve_steps``; a term's is NaN while its schedule keeps it out. Energies
-            of terms with a patch stride are those of the step's own patches: unbiased, and as cheap as the step.
+        curves: by the same names, values at ``curve_steps``; NaN for a term while its schedule is at 0. For a term with
+            a patch stride they are over the random patches of that step.
         snapshots: pictures ``(3, H, W)`` in [0, 1] by iteration.
-        compute_s: this row's share of the batch's wall time.
+        compute_s: its share of the batch's wall time.
     """
 
     image: Tensor

@@ -1,4 +1,4 @@
-"""Several starts of one problem in one batch: their mean picture, their spread, and the gap to the truth."""
+"""One problem solved from several starts: their mean picture and spread, and how far they end above the truth."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ class Restarts:
         results: one per seed, in order.
         mean: mean picture ``(C, H, W)`` of the runs that stayed finite.
         mean_losses: of the mean picture, named as in :class:`Result`.
-        spread: ``(H, W)``, standard deviation over those runs at each pixel, the root of its mean square over the
-            channels: what the matched layers and priors leave open. Zeros for a single run.
-        best: place of the run with the lowest final objective.
+        spread: ``(H, W)``: at each pixel the standard deviation over those runs (root of the mean of the channels'
+            variances). It is large where the matched layers and priors do not determine the picture. Zeros for a
+            single run.
+        best: index of the run with the lowest final objective.
     """
 
     seeds: tuple[int, ...]
@@ -43,9 +44,10 @@ class GapToTruth:
     """How far runs ended above one that started at the truth and took as many iterations.
 
     Attributes:
-        truth: the run started at the truth.
-        ratios: final objective of each run over that of ``truth``; 1 or less means that no better minimum was missed.
-            Infinite for a run that is not finite, or where only the run from the truth reached zero.
+        truth: the run that started at the truth.
+        ratios: final objective of each run divided by that of ``truth``. With 1 or less the run found a minimum as
+            good as the one beside the truth. Infinite for a run that did not stay finite, or where only the run from
+            the truth reached zero.
     """
 
     truth: Result
@@ -94,7 +96,7 @@ def gather_restarts(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Restarts:
-    """Return what several runs of one problem show together, however they were batched.
+    """Return mean, spread and best of several runs of one problem, however they were batched.
 
     Args:
         network: that the results were computed with.
@@ -132,12 +134,12 @@ def gap_to_truth(
 ) -> GapToTruth:
     """Compare final objectives with that of the same problem started at the truth.
 
-    Only a test can know the truth: what this gives must not enter a reconstruction.
+    For tests and experiments, where the original is known: the result must not be used in a reconstruction.
 
     Args:
         network: that the results were computed with.
-        problem: that was solved. The run from the truth has its schedules and iterations, but not its coarse stages:
-            they would blur the truth away.
+        problem: that was solved. The run from the truth has its schedules and iterations, but no coarse stages, which
+            would blur the truth.
         truth: the original picture ``(3, H, H)`` in [0, 1], or map.
         results: runs of ``problem``.
         dtype, device: as in :func:`solve`.
@@ -153,7 +155,7 @@ def gap_to_truth(
 def started_at(problem: Problem, truth: Tensor) -> Problem:
     """Return the problem whose run starts at the truth, to be compared with by :func:`compare_with_truth`.
 
-    It is at full size throughout: a coarse stage would begin at a blurred truth, and end in the minima of other starts.
+    It has no coarse stages: they would blur the truth, and the run would end where other starts end.
     """
     return replace(problem, initial=truth, snapshots=(), coarse_to_fine=())
 

@@ -1,4 +1,4 @@
-"""What a row becomes when it ends."""
+"""The result of a row that has ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def make_result(
     """Return the result of an ended row.
 
     Args:
-        row: with its status, outside any group.
+        row: with its status set, and in no group.
         picture: its centre crop ``(C, H, W)``, not clamped.
         losses: of that crop.
         compute_s: its share of the wall time.
@@ -37,6 +37,6 @@ def make_result(
 
 
 def shown(variable: Tensor, network: FeatureNetwork) -> Tensor:
-    """Return a picture or map as it is handed out: on the host, what is not a number zero, pictures in [0, 1]."""
+    """Return a picture or map as a user gets it: on the host, zero in place of NaN, pictures clamped to [0, 1]."""
     found = variable.detach().nan_to_num(nan=0.0)
     return (found.clamp(0, 1) if network.takes_pictures else found).cpu().clone()

@@ -15,7 +15,7 @@ from restoration_core.errors import InputError
 from restoration_core.networks import FeatureNetwork
 from restoration_core.reconstruction.batch.objective import BatchObjective
 from restoration_core.reconstruction.batch.rows import Row, start_row
-from restoration_core.reconstruction.batch.term_groups import Home
+from restoration_core.reconstruction.batch.term_groups import PriorInput
 from restoration_core.reconstruction.batch.variable_groups import VariableGroup, group_key
 from restoration_core.reconstruction.optimizers import RULES
 from restoration_core.reconstruction.problem import LBFGS, Problem, Result, Status
@@ -25,12 +25,12 @@ from restoration_core.reconstruction.validation import check_problem
 Key = TypeVar("Key", bound=Hashable)
 
 _LONGEST_RUN = 256
-"""Steps prepared at once; bounds the memory of the coefficients."""
+"""Most steps whose coefficients are computed at once, which bounds their memory."""
 
 
 @dataclass(frozen=True)
 class Current:
-    """The latest record of a running row: ``losses`` at ``iteration``, of ``iterations`` in all."""
+    """The latest losses of a running row, recorded at ``iteration`` of ``iterations``."""
 
     iteration: int
     iterations: int
@@ -38,11 +38,11 @@ class Current:
 
 
 class BatchSolver(Generic[Key]):
-    """Runs problems as rows of one batch; rows come and go, each at its own iteration.
+    """Runs problems as rows of one batch. Rows may be added and removed at any time; each has its own iteration.
 
-    A row gives the same picture whatever its neighbours: to rounding in general, to the last bit on CPUs for
-    convolutional layers. Losses are recorded from the row's first step on, every ``record_every`` of its own steps, as
-    seen through the jitter window of that step, and once more at the end on the centre crop.
+    A row gives the same picture whatever rows are beside it: up to rounding, and on a CPU with matches at convolutional
+    layers to the last bit. Losses are recorded at a row's first step, then every ``record_every`` of its own steps,
+    each time of what that step's jitter window shows, and once more at the end, of the centre crop.
 
     Args:
         network: a classifier, or a classifier's tail; moved to ``device`` and ``dtype``.
@@ -50,7 +50,8 @@ class BatchSolver(Generic[Key]):
         dtype: of pictures and network.
         device: where to compute.
         record_every: steps between two records of a row.
-        pad_singletons: run a batch of one as two equal rows, for bit-equality with larger batches (twice the work).
+        pad_singletons: run a batch of one as two equal rows, so that its bits are those of a larger batch (at twice
+            the work).
 
     Raises:
         InputError: for a record interval below 1.
@@ -87,7 +88,7 @@ class BatchSolver(Generic[Key]):
 
         Raises:
             InputErrors: one line per fault of the problem.
-            InputError: when a row of this key is running, or for L-BFGS, whose rows cannot move in step.
+            InputError: a row with this key is running, or the problem is for L-BFGS, which runs one at a time.
         """
         if key in self._rows:
             raise InputError(f"row {key!r} is running already; valid: a key of its own for every row")
@@ -101,7 +102,7 @@ class BatchSolver(Generic[Key]):
         self._rows[key] = row
 
     def remove(self, key: Key) -> Result:
-        """End a running row before its time and return what it has, with ``Status.STOPPED``.
+        """End a running row early and return what it has so far, with ``Status.STOPPED``.
 
         Raises:
             KeyError: when no such row is running.
@@ -120,7 +121,7 @@ class BatchSolver(Generic[Key]):
         return self._rows[key].iteration
 
     def current(self, key: Key) -> Current | None:
-        """Return the latest record of a running row, None before its first step.
+        """Return the latest losses of a running row; None before its first step.
 
         Raises:
             KeyError: when no such row is running.
@@ -135,7 +136,7 @@ class BatchSolver(Generic[Key]):
         """Run all rows until one or more end, or for ``max_iterations`` steps.
 
         Returns:
-            What ended, in the order of :attr:`keys`; its rows have left the batch.
+            The rows that ended, in the order of :attr:`keys`. They have left the batch.
         """
         left = math.inf if max_iterations is None else max_iterations
         while self._rows and left > 0:
@@ -156,7 +157,7 @@ class BatchSolver(Generic[Key]):
         return []
 
     def _pack(self) -> None:
-        """Bring rows into their stages and their variables into groups; nothing when nobody came or left."""
+        """Put the rows into groups, each at the resolution of its stage; nothing to do where no row came or left."""
         if self._objective is not None:
             return
         members: dict[tuple[Hashable, ...], list[Row]] = {}
@@ -171,21 +172,23 @@ class BatchSolver(Generic[Key]):
             [row.problem for row in self._order],
             [row.iteration for row in self._order],
             self._pad_singletons,
-            self._homes(),
+            self._prior_inputs(),
         )
         shape = (len(self._order), self._network.channels, self._size, self._size)
         self._x = torch.empty(shape, dtype=self._dtype, device=self._device)
         self._gradient = torch.empty_like(self._x)
 
-    def _homes(self) -> list[Home]:
-        """Say for each row where its image priors act: the windows, or the canvases of its group."""
-        homes: list[Home] = []
+    def _prior_inputs(self) -> list[PriorInput]:
+        """Return for each row what its image priors act on: its window, or its canvas in its group's."""
+        prior_inputs: list[PriorInput] = []
         stacks = 0
         for group in self._groups:
             own = group.rows[0].priors_see_canvas
             stacks += own
-            homes += [(stacks, place) if own else (0, len(homes) + place) for place in range(len(group.rows))]
-        return homes
+            prior_inputs += [
+                (stacks, place) if own else (0, len(prior_inputs) + place) for place in range(len(group.rows))
+            ]
+        return prior_inputs
 
     def _unpack(self) -> None:
         for group in self._groups:
@@ -193,7 +196,7 @@ class BatchSolver(Generic[Key]):
         self._groups, self._objective = [], None
 
     def _run(self, steps: int) -> int:
-        """Take up to ``steps`` steps; fewer when a row's objective is found to be no number."""
+        """Take ``steps`` steps, or fewer where a row ends or its objective is no number; return how many."""
         assert self._objective is not None
         if any(row.terms_change() for row in self._order):
             self._objective.move_to([row.iteration for row in self._order])
@@ -235,7 +238,7 @@ class BatchSolver(Generic[Key]):
         return shown(picture, self._network)
 
     def _finish(self, rows: Sequence[Row]) -> list[tuple[Key, Result]]:
-        """Take unpacked rows out of the batch and judge their centre crops."""
+        """Take rows out of the batch (not in groups any more) and compute the losses of their centre crops."""
         started = time.perf_counter()
         x = torch.stack([row.picture(row.variable) for row in rows])
         problems = [row.problem for row in rows]

@@ -1,4 +1,4 @@
-"""Solving a list of problems from beginning to end."""
+"""Solving a list of problems from start to end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def solve(
     record_every: int = 10,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Result]:
-    """Solve problems as one batch; those for L-BFGS after it, one by one.
+    """Solve problems as one batch, and those for L-BFGS afterwards, one by one.
 
     Args:
         network: a classifier, or a classifier's tail.

@@ -1,4 +1,4 @@
-"""Where a reconstruction starts: noise from its seed, or a given picture or map."""
+"""What a reconstruction starts from: noise drawn from its seed, or a given picture or map."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _QUANTILE = 0.95
 
 
 def starting_variable(network: FeatureNetwork, problem: Problem, size: int, factor: int) -> Tensor:
-    """Return the canvas at 1/factor of its resolution, ``(C, h, w)``; it depends on the problem's seed only.
+    """Return the starting canvas at 1/factor of its size, ``(C, h, w)``.
 
-    Noise is drawn in float32 on the host, whatever dtype and device the problem is solved in: one seed, one start.
+    Noise depends on the problem's seed alone: it is drawn in float32 on the host, on whatever device and in whatever
+    dtype the problem is solved.
 
     Args:
         network: whose input is optimised; on any device.
@@ -75,5 +76,5 @@ def shrink(full: Tensor, factor: int) -> Tensor:
 
 
 def random_generator(seed: int, *purpose: str) -> torch.Generator:
-    """Return a generator on the host for one purpose of a problem's randomness."""
+    """Return a generator on the host for one purpose (``noise``, ``jitter``), so that purposes do not share numbers."""
     return torch.Generator().manual_seed(derive_seed(seed, *purpose))

@@ -113,7 +113,7 @@ def _weight(what: str, value: float) -> list[str]:
 
 
 def _line_search(problem: Problem) -> list[str]:
-    """L-BFGS compares objectives along a line: what is random, or has no objective, misleads it."""
+    """Return the faults of a problem for L-BFGS, whose line search needs an objective that is exact and repeatable."""
     faults = []
     if problem.jitter > 1:
         faults.append(f"problem: {LBFGS} takes no jitter, but got {problem.jitter}; valid: 1 (none)")

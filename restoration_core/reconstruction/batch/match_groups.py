@@ -1,4 +1,4 @@
-"""Feature losses of rows matched at one layer under one normalisation."""
+"""Feature losses of rows that match the same layer with the same normalisation, evaluated together."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class MatchGroup:
 
     Attributes:
         layer: resolved name.
-        places: rows of the batch.
-        index: what picks them.
+        places: the rows' places in the batch.
+        index: the same as an index.
         targets: phi_0, ``(k, ...)``.
         weights: ``(k,)``.
         inverses: ``1 / d``, ``(k,)``; None where d is the dot product, which depends on phi.
-        scales: ``2 w / d``, ``(k, 1, ...)``, the factor of the gradient; None with ``inverses``.
+        scales: ``2 w / d``, ``(k, 1, ...)``, the factor of the gradient; None where ``inverses`` is.
     """
 
     layer: str
@@ -61,12 +61,12 @@ class MatchGroup:
 def group_matches(
     network: FeatureNetwork, problems: Sequence[Problem], index: Callable[[list[int]], RowIndex]
 ) -> list[MatchGroup]:
-    """Group the feature losses of a batch, so that each layer's map is taken once.
+    """Group the feature losses of a batch by layer and normalisation.
 
     Args:
         network: on the device and in the dtype of the batch.
         problems: one per row that passes through the network.
-        index: turns rows into what picks them.
+        index: makes an index of rows.
     """
     found: dict[tuple[str, str], list[tuple[int, Tensor, float]]] = {}
     for place, problem in enumerate(problems):
@@ -77,7 +77,7 @@ def group_matches(
     for (layer, normalization), entries in found.items():
         places = [place for place, _, _ in entries]
         targets = torch.stack([target.detach().to(network.device, network.dtype) for _, target, _ in entries])
-        if targets.ndim == 4:  # as the network hands its maps out
+        if targets.ndim == 4:  # the layout of the network's maps
             targets = targets.contiguous(memory_format=torch.channels_last)
         weights = torch.tensor([weight for _, _, weight in entries], dtype=network.dtype, device=network.device)
         inverses: Tensor | None
@@ -93,5 +93,5 @@ def group_matches(
 
 
 def _like(values: Tensor, rows: Tensor) -> Tensor:
-    """Return one value per row, shaped to be multiplied with ``rows``."""
+    """Return ``(k,)`` values as ``(k, 1, ...)``, to be multiplied with ``rows``."""
     return values.reshape(-1, *[1] * (rows.ndim - 1))

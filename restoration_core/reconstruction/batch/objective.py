@@ -1,4 +1,4 @@
-"""The objective of many rows at once: one forward pass, one backward pass, priors in closed form."""
+"""The objective of all rows of a batch: one forward pass, one backward pass, and the priors' own gradients."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from restoration_core.networks import FeatureNetwork
 from restoration_core.priors.prior import Prior
 from restoration_core.reconstruction.batch.match_groups import group_matches
 from restoration_core.reconstruction.batch.row_index import RowIndex, index_of, pick, spread
-from restoration_core.reconstruction.batch.term_groups import Home, PatchOffsets, TermGroup, group_terms
+from restoration_core.reconstruction.batch.term_groups import PatchOffsets, PriorInput, TermGroup, group_terms
 from restoration_core.reconstruction.problem import FEATURE_LOSS, OBJECTIVE, Problem, Term
 
 Canvas = tuple[Tensor, Tensor]
-"""A stack of canvases ``(B', C, H', W')`` that image priors act on, and where their gradient is added."""
+"""Canvases ``(B', C, H', W')`` that image priors act on, and a tensor of that shape to add their gradient to."""
 
 
 class BatchObjective:
     """``sum_l w_l ||phi_l(x) - phi_l0||^2 / d_l + sum_t w_t f_t(i) E_t`` for each row of a batch.
 
-    Rows are grouped by layer and by prior, so that each is evaluated once per step for all that need it. Every row's
-    numbers depend on that row alone.
+    Rows are grouped by layer and by prior, so that each layer and each prior is evaluated once a step for all the rows
+    that use it. What comes out for a row depends on that row alone.
 
     Args:
         network: on the device and in the dtype of the batch.
         problems: one per row, already checked.
-        iterations: where in its terms' schedules each row is.
-        pad_singletons: run a single row through the network twice. On CPUs a convolution over one row rounds
-            differently from one over several; with this, a row's picture is the same to the last bit in any batch.
-        homes: what each row's image priors see: ``(0, its place)`` for the window that the network sees, ``(n, k)``
-            for row k of the n-th of the canvases handed to :meth:`gradient`, n from 1. None: the windows.
+        iterations: the iteration of each row, at which its terms' schedules are looked up.
+        pad_singletons: pass a single row through the network twice. On a CPU a convolution over one row rounds
+            differently from one over several, so without this a row alone would give a slightly other picture.
+        prior_inputs: what the image priors of each row act on: ``(0, place)`` is the window that the network sees,
+            ``(n, k)`` is row k of the n-th canvases given to :meth:`gradient`, counted from 1. None: the windows.
     """
 
     def __init__(
@@ -41,20 +41,20 @@ class BatchObjective:
         problems: Sequence[Problem],
         iterations: Sequence[int],
         pad_singletons: bool = True,
-        homes: Sequence[Home] | None = None,
+        prior_inputs: Sequence[PriorInput] | None = None,
     ) -> None:
         self._network = network
         self._problems = tuple(problems)
         self._padded = pad_singletons and len(problems) == 1
         self._passed = len(problems) + int(self._padded)
-        self._homes = tuple(homes or ((0, place) for place in range(len(problems))))
+        self._prior_inputs = tuple(prior_inputs or ((0, place) for place in range(len(problems))))
         self._moved: dict[Hashable, Prior] = {}
         passing = self._problems * (2 if self._padded else 1)
         self._matches = group_matches(network, passing, partial(self._index, count=self._passed))
         self.move_to(iterations)
 
     def move_to(self, iterations: Sequence[int]) -> None:
-        """Weigh the terms as their schedules say at ``iterations``, one per row; those at zero drop out."""
+        """Take the terms' weights from their schedules at ``iterations``, one a row; terms at zero cost nothing."""
         self._iterations = tuple(iterations)
         self._weighted = self._group(lambda term, iteration: term.weight_at(iteration) > 0)
         self._energies = self._group(lambda term, iteration: term.recorded_as is not None and term.active(iteration))
@@ -63,7 +63,7 @@ class BatchObjective:
 
     def _group(self, wanted: Callable[[Term, int], bool]) -> list[TermGroup]:
         return group_terms(
-            self._network, self._problems, self._iterations, self._homes, wanted, self._moved, self._pick_terms
+            self._network, self._problems, self._iterations, self._prior_inputs, wanted, self._moved, self._pick_terms
         )
 
     def _layers(self, terms: Sequence[TermGroup]) -> list[str]:
@@ -76,7 +76,9 @@ class BatchObjective:
     def _pick_terms(self, rows: list[int], stack: int | None) -> RowIndex:
         if stack is None:
             return self._index(rows, self._passed)
-        return self._index(rows, sum(home[0] == stack for home in self._homes) if stack else len(self._problems))
+        return self._index(
+            rows, sum(entry[0] == stack for entry in self._prior_inputs) if stack else len(self._problems)
+        )
 
     def gradient(
         self,
@@ -89,14 +91,14 @@ class BatchObjective:
         """Write the objective's gradient with respect to every row into ``out``.
 
         Args:
-            x: ``(B, C, H, W)``, what the network sees, contiguous, no graph.
+            x: ``(B, C, H, W)``, what the network sees, contiguous, without a graph.
             out: same shape, overwritten.
-            patch_offsets: of this step, None for all patches.
-            record: rows whose losses are wanted; an empty list costs neither energies nor a wait for the device.
-            canvases: what the image priors of rows with a home of their own act on; their gradient is added.
+            patch_offsets: of this step; None for all patches.
+            record: rows whose losses are wanted. Without any, no energy is computed and the device is not waited for.
+            canvases: for rows whose image priors act on a canvas; the gradient of those priors is added to them.
 
         Returns:
-            For each of ``record`` what :meth:`losses` returns, without the terms kept out by their schedule.
+            For each of ``record`` what :meth:`losses` returns, without the terms whose schedule is at 0.
         """
         stacks = [(x, out), *canvases]
         with torch.enable_grad():
@@ -128,9 +130,9 @@ class BatchObjective:
         return self._collect([stack for stack, _ in stacks], maps, losses, self._energies, record, patch_offsets)
 
     def losses(self, x: Tensor) -> list[dict[str, float]]:
-        """Return for each row ``objective``, ``feature_loss`` and each term's unweighted energy or report by name.
+        """Return for each row ``objective``, ``feature_loss`` and each term's unweighted energy (or report) by name.
 
-        Energies are those of ``x`` itself, over all patches, and of all terms, whatever their schedule says.
+        Energies are of ``x`` itself and over all patches; they include terms whose schedule is at 0.
 
         Args:
             x: ``(B, C, H, W)``, pictures in [0, 1] units or maps.

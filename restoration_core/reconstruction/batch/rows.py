@@ -1,4 +1,4 @@
-"""One running reconstruction: its place in time, its randomness, what it has recorded."""
+"""One running reconstruction: its problem, how far it is, and what it has recorded."""
 
 from __future__ import annotations
 
@@ -25,19 +25,26 @@ from restoration_core.reconstruction.starts import (
 
 @dataclass
 class Row:
-    """A problem in progress. ``variable`` and ``states`` are current only while the row is outside a group.
+    """A problem in progress.
+
+    While the row is in a :class:`VariableGroup`, its variable and states are kept there and are out of date here.
 
     Attributes:
-        key: under which the caller knows it.
+        key: the caller's name for the row.
         problem: what is solved.
         size: side of the picture in pixels.
-        variable: the pre-image's parameters ``(C, h, w)``: the canvas, or the canvas at 1/factor.
+        variable: what is optimised, ``(C, h, w)``: the pre-image's canvas, or the canvas at 1/factor of its size.
         states: the update rule's state, shaped like ``variable``.
         factor: coarse-to-fine factor of the current stage.
-        iteration: steps taken; ``age``: steps since the state was reset.
-        offsets: window's corner on the canvas for every iteration, drawn beforehand; negative where zeros move in.
-        patch_offsets: per term with a patch stride, ``(iterations, 2)`` corners of the patch grid.
-        steps, curves: the record; ``snapshots``: pictures kept; ``compute_s``: share of the wall time so far.
+        offsets: the window's corner on the canvas for every iteration; negative where zeros move in.
+        patch_offsets: for each term with a patch stride the corners ``(iterations, 2)`` of its grid of patches.
+        iteration: steps taken.
+        age: steps since the states were last set to zero.
+        status: how the row ended; None while it runs.
+        steps: iterations at which losses were recorded.
+        curves: the losses recorded, by name.
+        snapshots: pictures kept, by iteration.
+        compute_s: its share of the wall time so far.
     """
 
     key: Hashable
@@ -68,7 +75,7 @@ class Row:
 
     @property
     def margin(self) -> int:
-        """Rows of zeros that may move in at the top and left."""
+        """How many rows (and columns) of zeros may move in at the top (and left)."""
         return self.problem.jitter - 1 if self.problem.jitter_canvas == ZERO_PADDED else 0
 
     @property
@@ -77,11 +84,11 @@ class Row:
 
     @property
     def last_iteration(self) -> int:
-        """The iteration of the latest step, 0 before the first: where the terms' schedules stand."""
+        """The iteration of the latest step (0 before the first), at which final losses look up their schedules."""
         return max(self.iteration - 1, 0)
 
     def steps_to_event(self) -> int:
-        """Return the number of steps over which all schedules and the stage are constant and nothing is to be kept."""
+        """Return the number of steps until a schedule or the stage changes, a snapshot is due, or the row ends."""
         problem = self.problem
         events = [start for start, _ in problem.learning_rate.pieces + problem.coarse_to_fine]
         events += [start for term in problem.terms if term.schedule for start, _ in term.schedule.pieces]
@@ -103,7 +110,7 @@ class Row:
         return factor_at(self.problem, self.iteration)
 
     def enter_stage(self) -> None:
-        """Carry the variable over to the current stage's resolution and restart the update rule's state."""
+        """Resize the variable to the current stage's resolution and set the update rule's state to zero."""
         target = self.next_factor()
         full = upsample(self.variable.unsqueeze(0), self.canvas)
         self.variable = shrink(full, target)[0]
@@ -111,13 +118,13 @@ class Row:
         self.factor, self.age = target, 0
 
     def picture(self, variable: Tensor) -> Tensor:
-        """Return the centre crop ``(C, H, W)`` of the canvas that ``variable`` stands for, not clamped."""
+        """Return the picture ``(C, H, W)`` that ``variable`` stands for: its canvas's centre crop, not clamped."""
         canvas = upsample(variable.unsqueeze(0), self.canvas)[0]
         corner = centre_corner(self.problem)
         return canvas[:, corner : corner + self.size, corner : corner + self.size]
 
     def record(self, losses: dict[str, float]) -> None:
-        """Add a point to the curves; a name that is missing for now (its term is out) gets NaN."""
+        """Add a point to the curves: NaN where ``losses`` lacks a name, as that of a term whose schedule is at 0."""
         for name in losses:
             self.curves.setdefault(name, [math.nan] * len(self.steps))
         self.steps.append(self.iteration)

@@ -1,4 +1,4 @@
-"""Terms of many rows that share one prior on one map, evaluated at once."""
+"""Terms of several rows that share a prior and a map, so that they are evaluated together."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from restoration_core.reconstruction.batch.row_index import RowIndex, pick
 from restoration_core.reconstruction.batch.windows import cached_chunks
 from restoration_core.reconstruction.problem import Problem, Term
 
-Home = tuple[int, int]
-"""What the image priors of a row see: the number of a stack of pictures, and the row's place in it."""
+PriorInput = tuple[int, int]
+"""What the image priors of a row act on: the number of a stack of pictures, and the row's place in that stack."""
 
 PatchOffsets = Sequence[Mapping[str, Tensor]] | None
-"""Per row of the batch and name of a term with a patch stride the corner ``(2,)`` of a step's patch grid; None for
-all patches."""
+"""For each row of the batch, by name of a term with a patch stride: the corner ``(2,)`` of this step's grid of patches.
+None for all patches."""
 
 
 @dataclass(frozen=True)
 class TermGroup:
-    """Terms of k rows with one prior.
+    """Terms of k rows that share a prior.
 
     Attributes:
         prior: on the device and in the dtype of the batch.
         layer: the map it acts on; None for the optimised variable.
-        stack: where ``layer`` is None, the stack of pictures it acts on.
-        places: rows of the batch, one per term.
-        names: of the terms; ``labels``: of their curves, None where there is nothing to record.
-        rows: where the terms' rows lie in the stack, or in the network's batch.
-        index: what picks them, see :func:`pick`.
-        weights: ``(k,)``, schedules included.
+        stack: the number of the stack of pictures it acts on, where ``layer`` is None.
+        places: the rows' places in the batch.
+        names: of the terms.
+        labels: of the terms' curves; None where there is nothing to record.
+        rows: the rows' places in the stack, or in the network's batch.
+        index: the same as an index, see :func:`pick`.
+        weights: ``(k,)``, times the schedules' factors.
     """
 
     prior: Prior
@@ -53,7 +54,7 @@ class TermGroup:
         Args:
             x: the stack, or the layer's map.
             out: changed.
-            patch_offsets: of this step.
+            patch_offsets: of this step; None for all patches.
         """
         corners = self._corners(range(len(self.places)), patch_offsets)
         picked = pick(x, self.index)
@@ -73,8 +74,8 @@ class TermGroup:
 
         Args:
             picked: what they act on, ``(k, C, H, W)``.
-            chosen: their k places among the group's terms.
-            patch_offsets: of this step.
+            chosen: which of the group's terms, k of them.
+            patch_offsets: of this step; None for all patches.
         """
         if not self.prior.has_energy:
             assert isinstance(self.prior, Reporting)
@@ -95,7 +96,7 @@ def group_terms(
     network: FeatureNetwork,
     problems: Sequence[Problem],
     iterations: Sequence[int],
-    homes: Sequence[Home],
+    prior_inputs: Sequence[PriorInput],
     wanted: Callable[[Term, int], bool],
     moved: dict[Hashable, Prior],
     index: Callable[[list[int], int | None], RowIndex],
@@ -105,11 +106,11 @@ def group_terms(
     Args:
         network: on the device and in the dtype of the batch.
         problems: one per row.
-        iterations: where in its schedules each row is.
-        homes: what each row's image priors see.
-        wanted: which terms at which iteration.
-        moved: priors on the batch's device by identity; filled.
-        index: turns rows of a stack (None: of the network's batch) into what picks them.
+        iterations: the iteration of each row.
+        prior_inputs: what the image priors of each row act on.
+        wanted: says whether a term is wanted at an iteration.
+        moved: priors that are on the batch's device already; those that are moved now are added.
+        index: makes an index of rows of a stack (None: of the network's batch).
     """
     found: dict[Hashable, tuple[Prior, str | None, int, list[tuple[int, Term, float]]]] = {}
     for place, (problem, iteration) in enumerate(zip(problems, iterations, strict=True)):
@@ -117,7 +118,7 @@ def group_terms(
             if not wanted(term, iteration):
                 continue
             layer = None if term.layer is None else network.resolve(term.layer)
-            stack = homes[place][0] if layer is None else 0
+            stack = prior_inputs[place][0] if layer is None else 0
             group = found.setdefault((_identity(term.prior), layer, stack), (term.prior, layer, stack, []))
             group[3].append((place, term, term.weight_at(iteration)))
     groups = []
@@ -126,7 +127,7 @@ def group_terms(
         if identity not in moved:
             moved[identity] = prior.to(network.device, network.dtype)
         places = [place for place, _, _ in entries]
-        rows = places if layer is not None else [homes[place][1] for place in places]
+        rows = places if layer is not None else [prior_inputs[place][1] for place in places]
         weights = torch.tensor([weight for _, _, weight in entries], dtype=network.dtype, device=network.device)
         picked = index(rows, stack if layer is None else None)
         names, labels = [term.name for _, term, _ in entries], [term.recorded_as for _, term, _ in entries]
@@ -135,7 +136,7 @@ def group_terms(
 
 
 def _identity(prior: Prior) -> Hashable:
-    """Return what equal priors share: themselves where they compare by value, else their address."""
+    """Return a key that equal priors share: the prior where it can be hashed (by value or not), else its address."""
     try:
         hash(prior)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Rows whose variables share one tensor: same update rule, same resolution."""
+"""Rows whose variables lie in one tensor, because they have the same update rule and resolution."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from restoration_core.reconstruction.starts import upsample
 
 
 def group_key(row: Row) -> tuple[Hashable, ...]:
-    """Return what rows of one group have in common.
+    """Return what the rows of a group have in common.
 
-    At full size rows with different jitter share a canvas as large as the largest: what lies outside a row's own
-    canvas is never seen and never moves. At a coarse stage the interpolation at the border would see it, and so would
-    priors that act on the canvas, so those rows are grouped by canvas too.
+    Rows with different jitter may share a canvas of the largest size: the network never looks beyond a row's own
+    canvas. Interpolation from a coarse stage would, and so would priors that act on the canvas; such rows are grouped
+    by the size of their canvas too.
     """
     own_canvas = row.factor > 1 or row.priors_see_canvas
     return (row.problem.optimizer, row.factor, row.priors_see_canvas, row.margin, row.canvas if own_canvas else 0)
 
 
 class VariableGroup:
-    """The packed variables of some rows and one step of their update rule.
+    """The variables of some rows as one tensor, and the steps that their update rule takes on it.
 
     Args:
         rows: of one :func:`group_key`; their tensors are copied in.
@@ -36,7 +36,7 @@ class VariableGroup:
     Attributes:
         rows: as given.
         variable: ``(B, C, h, w)``.
-        canvases: since :meth:`read`, where image priors of these rows act on the canvas: the canvases
+        canvases: where image priors of these rows act on the canvas, set by :meth:`read`: the canvases
             ``(B, C, H', W')``, and zeros of that shape to which the priors' gradient is to be added.
     """
 
@@ -55,7 +55,7 @@ class VariableGroup:
             self.variable[place, :, :height, :width] = row.variable
             for packed, own in zip(self._states, row.states, strict=True):
                 packed[place, :, :height, :width] = own
-        # A coarse stage pulls the gradient back through one interpolation of all rows.
+        # At a coarse stage the gradient goes back through one interpolation of all rows, so they stay together.
         whole = [slice(0, len(rows))]
         self._chunks = whole if side != self._canvas else cached_chunks(self.variable)
         widest = max(chunk.stop - chunk.start for chunk in self._chunks)
@@ -77,7 +77,7 @@ class VariableGroup:
         return (places, self.variable.new_tensor(values).reshape(-1, 1, 1, 1)) if places else None
 
     def release(self) -> None:
-        """Give every row its own variable and state back."""
+        """Copy variables and states back into the rows."""
         for place, row in enumerate(self.rows):
             height, width = row.variable.shape[-2:]
             row.variable = self.variable[place, :, :height, :width].clone()
@@ -90,9 +90,9 @@ class VariableGroup:
         return row.picture(self.variable[place, :, :height, :width])
 
     def prepare(self, steps: int) -> None:
-        """Compute the rule's coefficients for the coming ``steps``, over which the learning rates are constant.
+        """Compute the rule's coefficients for the coming ``steps``, in which no learning rate changes.
 
-        Rules that restart with the learning rate do so here.
+        A rule that restarts when the learning rate changes does so here.
         """
         if self._rule.restarts_with_rate:
             for place, row in enumerate(self.rows):
@@ -146,7 +146,7 @@ class VariableGroup:
                 pulled = pulled[..., self._margin :, self._margin :]
             if self._prior_gradient is not None:
                 pulled.add_(self._prior_gradient[chunk])
-            if self._leaf is not None and self._full is not None:  # the adjoint of the interpolation
+            if self._leaf is not None and self._full is not None:  # back through the interpolation
                 (pulled,) = torch.autograd.grad(self._full, self._leaf, pulled)
                 self._leaf = self._full = None
             states = [state[chunk] for state in self._states]
@@ -157,5 +157,5 @@ class VariableGroup:
     def _project(self, variable: Tensor, places: list[int], bounds: Tensor) -> None:
         if len(places) == len(variable):
             project_to_bound(variable, bounds, self._mean)
-        else:  # rows without a bound stay untouched to the last bit
+        else:  # rows without a bound are not touched
             variable[places] = project_to_bound(variable[places], bounds, self._mean)

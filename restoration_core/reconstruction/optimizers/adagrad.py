@@ -12,16 +12,16 @@ from restoration_core.reconstruction.optimizers.rule import UpdateRule
 from restoration_core.reconstruction.problem import Problem
 
 GREY_LEVEL = 1 / 255
-"""The unit of the step: the paper's pre-image is on the 0..255 scale, ours on [0, 1]. Feature maps get it too."""
+"""The unit of the step: the paper's pre-image is on the 0..255 scale, ours on [0, 1]; used for feature maps too."""
 
 
 class AdaGrad(UpdateRule):
     """``G <- rho G + g^2``, ``m <- rho m - g / (1/lr + sqrt(G))``, ``x <- x + m / 255``, elementwise.
 
-    ``rho`` is the problem's momentum. Where ``sqrt(G)`` is far above ``1/lr`` the step does not depend on the scale of
-    the objective and is counted in grey levels; where it is far below, the step is plain descent with rate
-    ``lr / 255``. With the paper's objective ``E(z)``, ``z = 255 (x - mean)``, and ours ``E / C``, the paper's rate is
-    ours times ``255 / C`` (see :func:`restoration_core.objectives.units.to_unit_pixels`).
+    ``rho`` is the problem's momentum. Where ``sqrt(G)`` is far above ``1/lr``, the length of a step is a number of grey
+    levels that does not depend on the scale of the objective; where it is far below, the step is plain gradient
+    descent with rate ``lr / 255``. The paper minimises ``E(z)`` over ``z = 255 (x - mean)`` and we minimise ``E / C``, so its rate is ours times
+    ``255 / C`` (see :func:`restoration_core.objectives.units.to_unit_pixels`).
 
     Source: Mahendran & Vedaldi 2016, section 3.4, and their public code.
     """

@@ -18,8 +18,8 @@ EPSILON = 1e-8
 class Adam(UpdateRule):
     """``x <- x - lr m' / (sqrt(v') + eps)``, ``m' = m / (1 - b1^t)``, ``v' = v / (1 - b2^t)``.
 
-    Computed as ``m / (a sqrt(v) + c)`` with ``a = (1 - b1^t) / (lr sqrt(1 - b2^t))`` and ``c = eps (1 - b1^t) / lr``,
-    which saves two passes over the picture.
+    The step is computed as ``m / (a sqrt(v) + c)`` with ``a = (1 - b1^t) / (lr sqrt(1 - b2^t))`` and
+    ``c = eps (1 - b1^t) / lr``, which is the same number with two passes less over the picture.
 
     Source: Kingma & Ba 2015, algorithm 1.
     """

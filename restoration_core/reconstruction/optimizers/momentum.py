@@ -15,7 +15,7 @@ from restoration_core.reconstruction.problem import Problem
 class Momentum(UpdateRule):
     """``m <- rho m - lr g``, ``x <- x + m``, with ``rho`` the problem's momentum.
 
-    The paper forgets ``m`` whenever the rate changes.
+    As in the paper, ``m`` is set to zero whenever the rate changes.
 
     Source: Mahendran & Vedaldi 2015, section 3.4.
     """

@@ -1,4 +1,4 @@
-"""What an update rule is: per-row numbers for the coming steps, and one step for many rows in place."""
+"""What an update rule is: coefficients of each row for the coming steps, and one step for many rows in place."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class UpdateRule(abc.ABC):
 
     Attributes:
         name: as a problem names it.
-        states: number of state tensors shaped like the variable; they start at zero and restart with each
+        states: number of state tensors shaped like the variable. They start at zero, and are set to zero again at each
             coarse-to-fine stage.
-        restarts_with_rate: whether they restart, ages with them, when the learning rate changes.
+        restarts_with_rate: whether they are set to zero, and ages start anew, when the learning rate changes too.
     """
 
     name: str
@@ -28,12 +28,12 @@ class UpdateRule(abc.ABC):
 
     @abc.abstractmethod
     def coefficients(self, problem: Problem, learning_rate: float, ages: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the numbers that steps of one row need, computed on the host in double precision.
+        """Return the coefficients of one row for some steps, computed on the host in double precision.
 
         Args:
             problem: for the rule's own settings.
             learning_rate: constant over these steps.
-            ages: ``(n,)`` number of each step since the state was last reset, counted from 1.
+            ages: ``(n,)``: the number of each step since the state was last zero, counted from 1.
 
         Returns:
             ``(n, K)``, K the same for all rows.
