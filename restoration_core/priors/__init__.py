@@ -1,4 +1,4 @@
-"""Energies over images and feature maps, with gradients in closed form; training patch experts and keeping them."""
+"""Energies over images and feature maps, with gradients in closed form; training the learned ones and keeping them."""
 
 from restoration_core.priors.convolutional_experts import ConvolutionalExperts, FieldRecipe, default_field_recipe
 from restoration_core.priors.hand_crafted import AlphaNorm, IsotropicRange, TotalVariation, project_to_bound

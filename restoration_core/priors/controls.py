@@ -1,4 +1,4 @@
-"""Pictures that share a photograph's simple statistics and nothing else: what a prior should find less likely."""
+"""Random pictures that share simple statistics with a photograph; a good prior finds them less likely than that."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def noise_matched(picture: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         picture: ``(C, H, W)``.
-        generator: of the noise.
+        generator: draws the noise.
 
     Returns:
         ``(C, H, W)``, not clipped to [0, 1]; its sample mean and covariance are those of the picture exactly.
@@ -26,12 +26,12 @@ def noise_matched(picture: Tensor, generator: torch.Generator) -> Tensor:
 def phase_scrambled(picture: Tensor, generator: torch.Generator) -> Tensor:
     """Return a picture with the same Fourier amplitudes and random phases.
 
-    The phases of white noise are added to those of every channel alike, so that the power spectra, the cross-spectra
-    of the channels and the means stay: all second-order statistics, on the torus.
+    The phases of white noise are added to those of every channel alike. So the power spectra, the cross-spectra of the
+    channels and the means stay the same, which are all second-order statistics of a periodic picture.
 
     Args:
         picture: ``(C, H, W)``.
-        generator: of the phases.
+        generator: draws the phases.
 
     Returns:
         ``(C, H, W)``, not clipped to [0, 1].

@@ -1,4 +1,4 @@
-"""Drawing the filters of a prior as a grid."""
+"""A picture of a prior's filters, side by side."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def draw_filters(
     scale: int = 4,
     limit: int | None = None,
 ) -> Image.Image:
-    """Return a picture of the filters, each on its own scale around grey (grey = 0, its largest weight = full).
+    """Return a picture of the filters, each scaled so that grey is 0 and its largest weight is black or white.
 
-    Filters over 3 channels are drawn in colour, over 1 (every filter of a channel-wise bank) in grey. Of filters over
-    more channels, which no picture holds, one channel's weights are drawn in grey: the channel in which that filter is
-    largest, or the mean over channels.
+    Filters over 3 channels are drawn in colour, filters over 1 channel (those of a channel-wise bank) in grey. Of
+    filters over more channels one map is drawn in grey: the channel in which the filter is largest, or the mean over
+    the channels.
 
     Args:
         prior: patch experts of any bank, or a convolutional field.
@@ -40,7 +40,7 @@ def draw_filters(
         view: of filters over more than 3 channels, ``largest`` or ``mean``.
         columns: filters in a row.
         scale: side of a drawn weight in pixels.
-        limit: draw only the first so many.
+        limit: how many filters to draw at most; all when None.
 
     Raises:
         InputError: an unknown order or view, a prior without filters, or numbers below 1.
@@ -72,7 +72,7 @@ def draw_filters(
 
 
 def _filters_of(prior: Prior) -> tuple[Filters, Filters]:
-    """Return filters ``(K, C, size, size)`` and how heavy each is, ``(K,)``."""
+    """Return filters ``(K, C, size, size)`` and the weight alpha of each, ``(K,)``."""
     if isinstance(prior, ChannelSubset):
         return _filters_of(prior.field)
     if isinstance(prior, PatchField):
@@ -85,7 +85,7 @@ def _filters_of(prior: Prior) -> tuple[Filters, Filters]:
 
 
 def _visible(filters: Filters, view: str) -> Filters:
-    """Return filters of 1 or 3 channels."""
+    """Return the filters reduced to 1 channel, where they have neither 1 nor 3."""
     if filters.shape[1] in (1, 3):
         return filters
     if view == "mean":

@@ -1,4 +1,4 @@
-"""Expert functions of patch models: the log-density ``G(s)`` of one filter response, and its two derivatives."""
+"""Expert functions: the log-density ``G(s)`` of one filter response, and its two derivatives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Expert(abc.ABC):
 
     Attributes:
         name: the name in recipes and specs.
-        influence_gain: the constant that :meth:`influence_` leaves out, so that a caller can fold it into its weights.
+        influence_gain: a factor that :meth:`influence_` leaves out, because callers can multiply it into their weights.
     """
 
     name: str
@@ -36,9 +36,10 @@ class Expert(abc.ABC):
 
     @abc.abstractmethod
     def influence_(self, s: Tensor, scratch: Tensor) -> Tensor:
-        """Overwrite ``s`` ``(K, N)`` with ``-g(s) / influence_gain`` and return it.
+        """Overwrite ``s``, ``(K, N)``, with ``-g(s) / influence_gain`` and return it.
 
-        ``scratch`` ``(R, N)`` with any ``R >= 1`` is overwritten: a few rows at a time stay in the cache.
+        ``scratch``, ``(R, N)`` with any ``R >= 1``, is overwritten too. Work goes on R rows at a time, so that a small
+        R keeps it in the processor's cache.
         """
 
 
@@ -52,7 +53,7 @@ class Logistic(Expert):
     influence_gain = 1.0
 
     def log_density(self, s: Tensor) -> Tensor:
-        # cosh overflows beyond |s| = 89 in float32; this form does not.
+        # In float32 cosh overflows beyond |s| = 89; this form does not.
         magnitude = s.abs()
         return math.log(2.0) - magnitude - torch.log1p(torch.exp(-2.0 * magnitude))
 

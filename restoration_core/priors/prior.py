@@ -1,4 +1,4 @@
-"""What every prior is: an energy per picture, minimised, with its gradient in closed form."""
+"""What every prior is: an energy for each picture, to be minimised, with its gradient in closed form."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Prior(abc.ABC):
     """An energy ``E(x)`` over images or feature maps; lower is more likely.
 
     The value is a mean over pixels or patches, so it does not grow with the size of the picture. Images are RGB in
-    [0, 1]; feature maps are taken as the network gives them. A prior holds tensors but no state that changes, and
-    treats every row of a batch alone: row b of the result depends on row b of the input only.
+    [0, 1]; feature maps are taken as the network gives them. A prior holds tensors but no state that changes. Row b of
+    the result depends on row b of the input only.
 
     Attributes:
-        has_energy: False for a prior whose :meth:`gradient` is that of no energy (a denoiser's residual); what its
-            :meth:`energy` returns is then not to be minimised, and what there is to record is :meth:`Reporting.report`.
+        has_energy: False for a prior whose :meth:`gradient` is not that of an energy (a denoiser's residual). The value
+            of its :meth:`energy` must then not be minimised; a value to record is :meth:`Reporting.report`.
     """
 
     has_energy: bool = True
@@ -38,11 +38,11 @@ class Prior(abc.ABC):
     def gradient(self, x: Tensor) -> Tensor:
         """Return ``dE_b/dx_b`` for each row in closed form, ``(B, C, H, W)``, without building an autograd graph.
 
-        Where ``has_energy`` is False, what stands in its place: minus the score that the prior estimates.
+        Where ``has_energy`` is False, it is minus the score that the prior estimates.
         """
 
     def energy_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return energy ``(B,)`` and gradient ``(B, C, H, W)``; override where they share work."""
+        """Return energy ``(B,)`` and gradient ``(B, C, H, W)``, which some priors compute together."""
         return self.energy(x), self.gradient(x)
 
     def check(self, shape: tuple[int, ...]) -> None:  # noqa: B027 - a prior that takes every map need not override it
@@ -55,7 +55,7 @@ class Prior(abc.ABC):
     def differentiable(self, x: Tensor) -> Tensor:
         """Return the energy ``(B,)`` as a node of the autograd graph whose backward is the closed form.
 
-        For the closed form to be used, or checked, inside a larger graph.
+        It lets the closed form be used, or checked, inside a larger graph.
         """
         energy: Tensor = _ClosedForm.apply(x, self)
         return energy
@@ -63,7 +63,7 @@ class Prior(abc.ABC):
 
 @runtime_checkable
 class Reporting(Protocol):
-    """A prior without an energy that has a value to record all the same."""
+    """A prior without an energy that has a value to record nevertheless."""
 
     def report(self, x: Tensor) -> Tensor:
         """Return a value ``(B,)`` for each row of ``x``, ``(B, C, H, W)``, which is not minimised."""

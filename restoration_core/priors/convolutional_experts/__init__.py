@@ -1,4 +1,4 @@
-"""Convolutional fields of experts over several scales and noise levels, trained as fields."""
+"""Convolutional fields of experts over several scales and noise levels."""
 
 from restoration_core.priors.convolutional_experts.convolutional_experts import ConvolutionalExperts
 from restoration_core.priors.convolutional_experts.family import CONVOLUTIONAL_EXPERTS

@@ -1,4 +1,4 @@
-"""The linear parts of a convolutional field and their adjoints: padding, pooling, and the transposed convolution."""
+"""The linear parts of a convolutional field with their adjoints: padding, pooling, convolution."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ BOUNDARIES = ("reflect", "valid")
 
 
 def margins(size: int, boundary: str) -> tuple[int, int]:
-    """Return how many pixels are added before and behind each axis, so that every pixel is the centre of a place."""
+    """Return how many pixels are added before and behind each axis: so many that a filter is centred on every pixel."""
     return ((size - 1) // 2, size // 2) if boundary == "reflect" else (0, 0)
 
 
 def pad_reflect(x: Tensor, before: int, behind: int) -> Tensor:
-    """Return ``x`` ``(B, C, H, W)`` mirrored at its edges (the edge itself not repeated) by so many pixels."""
+    """Return ``x``, ``(B, C, H, W)``, with so many mirrored pixels around it (the edge itself is not repeated)."""
     return F.pad(x, (before, behind, before, behind), mode="reflect") if before + behind else x
 
 
 def pad_reflect_adjoint(x: Tensor, before: int, behind: int) -> Tensor:
-    """Return the transpose of :func:`pad_reflect`: what lies in the margins is added where it was mirrored from."""
+    """Return the adjoint of :func:`pad_reflect`: margins are added to the pixels that they were mirrored from."""
     for axis in (2, 3) if before + behind else ():
         length = x.shape[axis] - before - behind
         inner = x.narrow(axis, before, length).clone()
@@ -33,7 +33,7 @@ def pad_reflect_adjoint(x: Tensor, before: int, behind: int) -> Tensor:
 
 
 def pool(x: Tensor, factor: int) -> Tensor:
-    """Return means over blocks of ``factor x factor`` pixels; blocks cut by the far edges are means of what is there.
+    """Return means over blocks of ``factor x factor`` pixels; a block at the far edge may hold fewer pixels.
 
     ``(B, C, H, W)`` becomes ``(B, C, ceil(H / factor), ceil(W / factor))``.
     """
@@ -41,7 +41,7 @@ def pool(x: Tensor, factor: int) -> Tensor:
 
 
 def pool_adjoint(x: Tensor, factor: int, height: int, width: int) -> Tensor:
-    """Return the transpose of :func:`pool`, ``(B, C, height, width)``: each value shared out over its block."""
+    """Return the adjoint of :func:`pool`, ``(B, C, height, width)``: each value is divided among its block."""
     if factor == 1:
         return x
     down, across = (_block_lengths(length, factor, x) for length in (height, width))
@@ -65,8 +65,9 @@ def row_kernels(filters: Tensor) -> Tensor:
 def back_project(responses: Tensor, kernels: Tensor) -> Tensor:
     """Return ``conv_transpose2d(responses, filters)`` for ``kernels = row_kernels(filters)``.
 
-    A convolution that ends in 3 channels uses a fifth of a CPU's vector units. So the columns of each filter are done
-    as one convolution with ``C f`` outputs, and its ``f`` rows are then added up shifted: 2 to 3 times as fast.
+    A convolution with 3 output channels uses only a fifth of a CPU's vector units. Instead, each row of the filters is
+    convolved by itself, in one convolution with ``C f`` output channels, and these are then shifted and added up,
+    which is 2 to 3 times as fast.
 
     Args:
         responses: ``(B, K, h, w)``.
@@ -80,6 +81,6 @@ def back_project(responses: Tensor, kernels: Tensor) -> Tensor:
     rows = rows.unflatten(1, (-1, size))
     total = F.pad(rows[:, :, 0], (0, 0, 0, size - 1))
     for down in range(1, size):
-        # Not in place on a slice: autograd would copy the whole picture for each.
+        # Adding in place to a slice would make autograd copy the whole picture each time.
         total = total + F.pad(rows[:, :, down], (0, 0, down, size - 1 - down))
     return total

@@ -1,4 +1,4 @@
-"""A convolutional field of experts over several scales and noise levels, with its exact gradient."""
+"""A convolutional field of experts over several scales and noise levels."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from restoration_core.priors.expert_functions import Expert
 from restoration_core.priors.prior import Prior
 from restoration_core.priors.tensor_checks import check_channels_of, check_parts, check_square
 
-# Responses worked on at once: small enough for a CPU's caches; an accelerator wants more work in a launch.
 CPU_CHUNK_BYTES = 4 << 20
+"""Memory of the responses that are computed at once: on a CPU they should fit its caches."""
 _ACCELERATOR_CHUNK_BYTES = 256 << 20
 
 
 class ConvolutionalExperts(Prior):
     """``E(x) = 1/(H W) sum_s sum_p sum_k alpha_sk (-G(gamma_sk ((w_k * P_s x)_p + b_k)))`` over all places ``p``.
 
-    ``P_s`` averages blocks of ``2^s x 2^s`` pixels, so that the same filters see edges of every size; ``*`` is the
-    correlation of ``conv2d``. Filters have any norm. ``-H W E(x)`` is the log-density of the field up to a constant,
-    and ``-H W grad E(x)`` its score. The gradient is, with ``^T`` for the transpose,
+    ``P_s`` averages blocks of ``2^s x 2^s`` pixels, so that the same filters see structures of several sizes; ``*`` is
+    the correlation that ``conv2d`` computes. Filters may have any norm. ``-H W E(x)`` is the log-density of the field
+    up to a constant, and ``-H W grad E(x)`` is its score. With ``^T`` for the adjoint, the gradient is
     ``1/(H W) sum_s P_s^T sum_k w_k *^T (alpha_sk gamma_sk (-g(.)))``.
 
-    Weights ``alpha`` and scales ``gamma`` are kept for several noise levels ``sigma``: at each the field is the density
-    of natural pictures plus white noise of that deviation. :meth:`at_noise` moves to another level; between the
-    trained ones, the logarithms of both are linear in ``log sigma``.
+    The weights ``alpha`` and ``gamma`` are trained for several noise levels ``sigma``. At each level the field models
+    natural pictures plus white noise of that deviation. :meth:`at_noise` gives the field of another level; between
+    trained levels the logarithms of ``alpha`` and ``gamma`` are interpolated linearly in ``log sigma``.
 
-    Boundary: with ``reflect`` the picture is mirrored at its edges, at every scale, by half a filter, so that each
-    pixel is the centre of one place; with ``valid`` places lie wholly inside and pixels near the edge are in fewer.
-    Where ``2^s`` does not divide the size, the last blocks are means of the pixels that are there.
+    Boundary: with ``reflect`` the picture is mirrored at its edges by half a filter, at every scale, so that a filter
+    is centred on every pixel. With ``valid`` filters lie wholly inside the picture, and pixels near the edge are
+    covered by fewer of them. Where ``2^s`` does not divide the size, the last blocks hold fewer pixels.
 
     Args:
         filters: ``w``, ``(K, C, f, f)``, acting on pictures in [0, 1] or on raw feature maps.
@@ -53,7 +53,7 @@ class ConvolutionalExperts(Prior):
         noise_levels: the L standard deviations, rising, in the unit of the maps.
         expert: gives ``G`` and ``g``.
         boundary: ``reflect`` or ``valid``.
-        noise: the level to stand at; the middle one when None.
+        noise: the noise level to model; the middle one when None.
 
     Raises:
         InputError: shapes that do not fit, values that are not finite or not positive, an unknown boundary, or a noise
@@ -98,7 +98,7 @@ class ConvolutionalExperts(Prior):
         self.noise = levels[len(levels) // 2] if noise is None else float(noise)
         here, self._gammas = (self._interpolated(part) for part in (alphas, gammas))
         self._alphas = here
-        # Everything elementwise but the expert itself is folded into the kernels, once.
+        # gamma, alpha and the expert's constant are multiplied into the kernels here, once.
         self._forward = [
             (scale[:, None, None, None] * filters).contiguous(memory_format=torch.channels_last)
             for scale in self._gammas
@@ -126,7 +126,7 @@ class ConvolutionalExperts(Prior):
 
     @property
     def alphas(self) -> Tensor:
-        """Weight of each expert at the present noise, summed over scales, ``(K,)``: what filters are ordered by."""
+        """Weight of each expert at the present noise level, summed over the scales, ``(K,)``."""
         return self._alphas.sum(dim=0)
 
     def at_noise(self, noise: float) -> ConvolutionalExperts:
@@ -158,7 +158,7 @@ class ConvolutionalExperts(Prior):
         )
 
     def _interpolated(self, values: Tensor) -> Tensor:
-        """Return ``(S, K)`` of ``(L, S, K)`` at the present noise."""
+        """Return ``values``, ``(L, S, K)``, interpolated to the present noise level, ``(S, K)``."""
         levels, noise = self.noise_levels, self.noise
         if noise in levels:
             return values[levels.index(noise)]
@@ -174,7 +174,7 @@ class ConvolutionalExperts(Prior):
 
     def check(self, shape: tuple[int, ...]) -> None:
         check_channels_of(shape, self.channels)
-        # Mirroring needs one pixel more than the margin; without it a whole filter must fit.
+        # To mirror a margin takes one pixel more than its width; without margins a whole filter must fit.
         fits = self.patch_size // 2 + 1 if self.boundary == "reflect" else self.patch_size
         side = (fits - 1) * 2 ** (self.scales - 1) + 1
         if min(shape[1:]) < side:
@@ -211,7 +211,7 @@ class ConvolutionalExperts(Prior):
         return energy.div_(pixels), gradient.div_(pixels)
 
     def _add_scale(self, x: Tensor, scale: int, energy: Tensor | None, gradient: Tensor, with_gradient: bool) -> None:
-        """Add the sums over one scale's places, not divided by pixels, to ``energy`` and ``gradient``."""
+        """Add one scale's energy and gradient, not yet divided by the number of pixels."""
         size, edges = self.patch_size, margins(self.patch_size, self.boundary)
         coarse = pad_reflect(pool(x, 2**scale), *edges)
         slopes = torch.zeros_like(coarse) if with_gradient else None
@@ -230,7 +230,7 @@ class ConvolutionalExperts(Prior):
             gradient += fine
 
     def _bands(self, coarse: Tensor) -> Iterator[slice]:
-        """Split the rows of places into bands whose responses fit the budget, as even as can be."""
+        """Split the rows of responses into bands of about equal height that fit the memory budget."""
         rows, columns = (length - self.patch_size + 1 for length in coarse.shape[2:])
         budget = CPU_CHUNK_BYTES if coarse.device.type == "cpu" else _ACCELERATOR_CHUNK_BYTES
         row_bytes = len(coarse) * len(self.filters) * columns * coarse.element_size()

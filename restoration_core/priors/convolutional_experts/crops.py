@@ -1,4 +1,4 @@
-"""Random crops of maps for training a field, and the basis in which its filters are searched."""
+"""Random crops of maps that a field is trained on, and the basis in which its filters are expressed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _READ_TOGETHER = 16
 _HELD_OUT_CROPS = 48
 _BASIS_CROPS = 128
 _BASIS_PATCHES = 40_000
-# Below this many training values a weight, the held-out loss says more about the held-out pictures than about filters.
+# With fewer training values for each weight the filters would be learned by heart.
 _VALUES_PER_WEIGHT = 10
 
 
@@ -24,7 +24,7 @@ class Crops:
 
     Args:
         source: maps of ``(C, H, W)``.
-        recipe: names crop, batch and seed.
+        recipe: says how large the crops are, how many, and with which seed they are drawn.
 
     Raises:
         InputError: fewer than two maps, too few values for the number of weights, maps without contrast, or maps
@@ -55,13 +55,13 @@ class Crops:
             )
 
     def shown(self, step: int) -> Tensor:
-        """Return the ``(batch, C, crop, crop)`` that are learned from at ``step``."""
+        """Return the crops that are learned from at ``step``, ``(batch, C, crop, crop)``."""
         generator = torch.Generator().manual_seed(derive_seed(self._recipe.seed, "crops", step))
         chosen = torch.randint(len(self._shown_maps), (self._recipe.batch,), generator=generator).tolist()
         return self._cut([self._shown_maps[index] for index in chosen], generator)
 
     def held_out(self) -> Tensor:
-        """Return the crops that the held-out loss is taken on, the same at every check."""
+        """Return the crops on which the held-out loss is computed, the same at every check."""
         generator = torch.Generator().manual_seed(derive_seed(self._recipe.seed, "held-out crops"))
         levels = len(self._recipe.noise_levels)
         count = max(1, _HELD_OUT_CROPS // levels) * levels
@@ -69,7 +69,7 @@ class Crops:
         return self._cut([maps[index % len(maps)] for index in range(count)], generator)
 
     def noise_levels(self) -> Tensor:
-        """Return the recipe's levels in the unit of the maps, ``(L,)``: for feature maps times their deviation."""
+        """Return the recipe's noise levels in the unit of the maps, ``(L,)`` (feature maps: times their deviation)."""
         levels = torch.tensor(self._recipe.noise_levels)
         if self._recipe.maps is None:
             return levels
@@ -82,8 +82,8 @@ class Crops:
     def whitened_basis(self) -> Tensor:
         """Return ``D^(-1/2) diag(v + s^2)^(-1/2) U^T``, ``(D, D)``, of the patches' second moments ``U diag(v) U^T``.
 
-        ``s`` is the geometric mean of :meth:`noise_levels`; ``D = C f^2``. A filter whose D coordinates in it are
-        standard normal has responses of about unit variance to noisy maps.
+        ``s`` is the geometric mean of :meth:`noise_levels`; ``D = C f^2``. A filter whose D coordinates in this basis
+        are standard normal has responses of about unit variance to noisy maps.
         """
         recipe = self._recipe
         crops, generator = self._sample()
@@ -97,14 +97,14 @@ class Crops:
                 picked = picked.unflatten(0, (len(crop), -1))
                 picked = (picked - picked.mean(dim=1, keepdim=True)).flatten(0, 1)
             total = total + picked @ picked.T
-        # Second moments, not the covariance: filters see the maps as they are, and biases only start at zero.
+        # Second moments and not the covariance, because filters see the maps with their means and biases start at zero.
         values, vectors = torch.linalg.eigh(total / (share * _BASIS_CROPS))
         sigma = self.noise_levels().double().log().mean().exp()
         basis = vectors.T / (values.clamp(min=0) + sigma**2).sqrt()[:, None]
         return (basis / len(basis) ** 0.5).float()
 
     def _sample(self) -> tuple[Tensor, torch.Generator]:
-        """Return the crops that statistics are taken over, and the generator that drew them."""
+        """Return the crops from which statistics are computed, and the generator that drew them."""
         generator = torch.Generator().manual_seed(derive_seed(self._recipe.seed, "basis"))
         chosen = torch.randint(len(self._shown_maps), (_BASIS_CROPS,), generator=generator).tolist()
         return self._cut([self._shown_maps[index] for index in chosen], generator), generator

@@ -1,4 +1,4 @@
-"""The family ``convolutional_experts``: fields of experts trained as fields, by score matching on whole crops."""
+"""The family ``convolutional_experts``: convolutional fields, trained by score matching on whole crops."""
 
 from __future__ import annotations
 

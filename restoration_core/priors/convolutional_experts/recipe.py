@@ -1,4 +1,4 @@
-"""What a trained convolutional field of experts was made of."""
+"""The recipe of a convolutional field of experts."""
 
 from __future__ import annotations
 
@@ -27,19 +27,18 @@ class FieldRecipe(PriorRecipe):
         scales: number of scales, each half the size of the one before.
         noise_levels: standard deviations the field is trained at, rising: RGB in [0, 1], for feature maps relative to
             their own deviation.
-        noise: the level the prior stands at when a user names none, within the trained ones; the upper middle one when
-            None.
+        noise: the level the prior has when a user names none, within the trained ones; the upper middle one when None.
         objective: ``denoising`` (Vincent 2011) or ``implicit`` (thesis eq. 8 with ``||w||^2``) score matching.
         boundary: ``reflect`` or ``valid``, see :class:`ConvolutionalExperts`.
         zero_mean: every filter sums to zero in each channel, so that the field does not see brightness and colour.
         pictures: ``samples``, or ``sha256:...`` of the photographs' files.
-        short_side: photographs are resized so that their shorter side has this many pixels: the size of use.
+        short_side: photographs are resized so that their shorter side has this many pixels.
         maps: the layer whose maps are learned from; None for the pictures themselves.
         crop: side of the random crops in pixels of the maps.
-        batch: crops in a step; level ``b mod L`` is that of crop ``b``.
+        batch: crops in a step; crop ``b`` gets noise of level ``b mod L``.
         iterations: most steps of the optimiser.
         learning_rate: of Adam, at the start; it falls to 1 % along half a cosine.
-        seed: of the first filters, crops and noise.
+        seed: decides the first filters, the crops and the noise.
     """
 
     family: ClassVar[str] = "convolutional_experts"
@@ -105,6 +104,6 @@ class FieldRecipe(PriorRecipe):
 def default_field_recipe() -> FieldRecipe:
     """Return the recipe of the field that ships: 64 Student-t experts 7 x 7 on three scales, at four noise levels.
 
-    It stands at noise 0.04, where reconstructions from a middle layer came out best.
+    Its noise level is 0.04, at which reconstructions from a middle layer came out best.
     """
     return FieldRecipe(pictures=BUNDLED_PICTURES, noise=0.04)

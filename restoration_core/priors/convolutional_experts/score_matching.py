@@ -40,12 +40,12 @@ class FieldParameters:
 def field_score(
     y: Tensor, levels: Tensor, field: FieldParameters, expert: Expert, boundary: str
 ) -> tuple[Tensor, Tensor]:
-    """Return the model's score ``psi(y) = grad log q(y)`` and the sum over places that its divergence is made of.
+    """Return the model's score ``psi(y) = grad log q(y)`` and its divergence.
 
     With ``s_skp = gamma_sk ((w_k * P_s y)_p + b_k)``:
     ``psi = sum_s P_s^T sum_k w_k *^T (alpha_sk gamma_sk g(s_sk))``, and
-    ``div psi = sum_s 4^-s sum_k alpha_sk gamma_sk^2 ||w_k||^2 sum_p g'(s_skp)``, which holds for the ``valid`` boundary
-    and sizes that ``2^s`` divides: a mirrored pixel is in a place twice.
+    ``div psi = sum_s 4^-s sum_k alpha_sk gamma_sk^2 ||w_k||^2 sum_p g'(s_skp)``. The divergence is right for the
+    ``valid`` boundary and sizes that ``2^s`` divides; with mirrored pixels, which a filter meets twice, it is not.
 
     Args:
         y: ``(B, C, H, W)``.
@@ -82,8 +82,8 @@ def denoising_score_matching_loss(
 
     The score of pictures plus noise, ``y = x + sigma n`` with white normal ``n``, is the mean over ``x`` given ``y`` of
     ``grad_y log N(y; x, sigma^2 I) = -n / sigma``. So the ``psi`` that minimises ``E ||psi(y) + n / sigma||^2`` is that
-    score. The factor ``sigma^2`` makes levels comparable: 1 is a prior that does nothing, and the loss is the mean
-    squared error left, in units of the noise, by the one-step denoiser ``y + sigma^2 psi(y)``.
+    score. The factor ``sigma^2`` makes the noise levels comparable: the loss is the mean squared error, in units of the
+    noise, that the one-step denoiser ``y + sigma^2 psi(y)`` leaves, and a prior that does nothing has 1.
 
     Args:
         x: clean maps, ``(B, C, H, W)``.
@@ -107,11 +107,11 @@ def denoising_score_matching_loss(
 def implicit_score_matching_loss(
     y: Tensor, levels: Tensor, sigmas: Tensor, field: FieldParameters, expert: Expert
 ) -> Tensor:
-    """Return ``1 + mean sigma^2 (||psi(y)||^2 + 2 div psi(y)) / D`` over the rows, for a field cut at the maps' edges.
+    """Return ``1 + mean sigma^2 (||psi(y)||^2 + 2 div psi(y)) / D`` over the rows, for the ``valid`` boundary.
 
-    For filters of any norm the divergence carries ``||w_k||^2``, which thesis eq. 8 leaves out. On ``y = x + sigma n``
-    the expectation equals that of :func:`denoising_score_matching_loss` with the ``valid`` boundary, whatever the field
-    (partial integration: ``E <psi(y), n> = sigma E div psi(y)``), without knowing ``x``.
+    The divergence contains ``||w_k||^2``, which thesis eq. 8 leaves out because its filters have norm 1. For
+    ``y = x + sigma n`` the expected loss of any field equals that of :func:`denoising_score_matching_loss`, though
+    ``x`` is not known here (partial integration: ``E <psi(y), n> = sigma E div psi(y)``).
 
     Args:
         y: noisy maps, ``(B, C, H, W)``, sizes divisible by ``2^(S - 1)``.

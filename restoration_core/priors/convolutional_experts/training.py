@@ -1,4 +1,4 @@
-"""Training a convolutional field of experts as a field, by score matching at stated noise levels."""
+"""Training a convolutional field of experts by score matching at several noise levels."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _LARGEST_START = 4.0
 
 
 def make_field(recipe: FieldRecipe, tensors: Mapping[str, Tensor]) -> ConvolutionalExperts:
-    """Return the prior of a recipe and its tensors: filters, bias, alphas, gammas, noise_levels."""
+    """Return the prior made of a recipe and the tensors filters, bias, alphas, gammas and noise_levels."""
     levels, noise = recipe.noise_levels, recipe.noise
-    if recipe.maps is not None:  # the recipe's are relative to the maps' deviation
+    if recipe.maps is not None:  # the recipe's levels are relative to the maps' deviation
         kept = tensors["noise_levels"].tolist()
         if noise is not None:
             noise = min(max(noise * kept[0] / levels[0], kept[0]), kept[-1])
@@ -47,14 +47,14 @@ def make_field(recipe: FieldRecipe, tensors: Mapping[str, Tensor]) -> Convolutio
 
 
 class _Model:
-    """The free parameters: filters over a whitened basis, logarithms of what must be positive."""
+    """What is trained: the filters' coordinates in a whitened basis, biases, and logarithms of what is positive."""
 
     def __init__(self, recipe: FieldRecipe, basis: Tensor) -> None:
         generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "filters"))
         self._recipe, self._basis = recipe, basis
         levels, scales, count = len(recipe.noise_levels), recipe.scales, recipe.experts
-        # Experts that together give whitened Gaussian maps about their own curvature, shared between the places that
-        # see a pixel and the scales. Few filters cannot make up for all the dimensions that they leave out.
+        # With this weight the experts together have about the curvature of whitened Gaussian maps, each pixel being
+        # covered by f^2 places on each scale. The limit is for few filters, which cannot stand for all dimensions.
         alpha = 1.5 * min(basis.shape[1] / count, _LARGEST_START) / recipe.filter_size**2 / scales
         self.free = {
             "coordinates": torch.randn(count, len(basis), generator=generator).requires_grad_(),
@@ -143,16 +143,17 @@ def train_convolutional_experts(
 ) -> Trained:
     """Fit filters, weights and scales of a convolutional field to crops of maps by score matching.
 
-    Adam minimises the denoising (or implicit) score matching loss of whole crops with white noise, every level in
-    every step. Filters are combinations of the eigenvectors of the patches' covariance, each divided by
-    ``sqrt(eigenvalue + sigma^2)``, which conditions the search and leaves filters free. A tenth of the maps, held out,
-    decides which parameters are kept, and ends a training whose held-out loss has not fallen for 12 of the 40 checks.
+    Adam minimises the denoising (or implicit) score matching loss of whole crops with white noise, all levels in every
+    step. What is optimised are the filters' coordinates in the eigenvectors of the patches' second moments, each
+    divided by ``sqrt(eigenvalue + sigma^2)``: the filters may still be any, but the search is well conditioned. A tenth
+    of the maps is held out. The parameters with the lowest held-out loss are kept, and the training ends when 12 of its
+    40 checks in a row have not lowered it.
 
     Args:
-        recipe: all that decides the result; same recipe and source, same numbers on the same machine.
+        recipe: all that decides the result. The same recipe and source give the same numbers on the same machine.
         source: at least two maps, each at least ``crop`` pixels wide and high.
         progress: called at every check with (step, most steps, held-out loss).
-        checkpoint: written at every check, and gone on from.
+        checkpoint: where the training saves its state, and goes on from after it was killed.
 
     Returns:
         The prior in float32.

@@ -1,4 +1,4 @@
-"""Denoisers as priors: what a denoiser takes away is the gradient of the smoothed log-density."""
+"""Denoisers as priors: what a denoiser removes points along the gradient of the smoothed log-density."""
 
 from restoration_core.priors.denoiser.denoiser import Denoiser
 from restoration_core.priors.denoiser.family import DENOISER

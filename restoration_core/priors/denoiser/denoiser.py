@@ -1,4 +1,4 @@
-"""A denoiser as a prior: what it takes away is the gradient of the smoothed log-density, though of no energy."""
+"""A denoiser as a prior: its residual is used as a gradient, though it is not exactly that of an energy."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ class Denoiser(Prior):
     """The residual of a denoiser at one noise level: ``gradient(x) = (x - D_sigma(x)) / (sigma^2 H W)``.
 
     ``D_sigma(x) = x - sigma F((x - centre) / sigma, log sigma)`` with the network ``F`` of :class:`NoiseNetwork`. For
-    the best denoiser of white noise ``(x - D_sigma(x)) / sigma^2`` is minus the gradient of the log-density of
-    photographs blurred by that noise, so one step of size ``sigma^2 H W`` denoises. Divided by the number of pixels,
-    like every energy here, so that a weight does not depend on the size of the picture. Where the maps are a layer's,
-    ``sigma`` stands for ``sigma unit`` except in the logarithm.
+    the best possible denoiser of white noise, ``(x - D_sigma(x)) / sigma^2`` is minus the gradient of the log-density
+    of noisy photographs. So one step of size ``sigma^2 H W`` denoises. It is divided by the number of pixels, like
+    every energy here, so that a weight does not depend on the size of the picture. On feature maps ``sigma`` stands for
+    ``sigma unit``, except in the logarithm.
 
-    A trained ``D`` has no symmetric Jacobian, so this is the gradient of no energy: ``has_energy`` is False, and what
-    :meth:`energy` returns is for the record, not to be minimised or compared between priors.
+    The Jacobian of a trained ``D`` is not symmetric, so this is not the gradient of any energy: ``has_energy`` is
+    False, and the value of :meth:`energy` is only recorded. It must not be minimised, nor compared between priors.
 
     Args:
         network: predicts the noise.
         centre: ``(C,)``, the mean of each channel over the training maps.
-        unit: the maps' units of the noise levels: 1 for pictures; for feature maps the standard deviation about
-            ``centre`` over all channels, so that a level of 0.1 means a tenth of it.
-        noise_levels: lowest and highest noise level it was trained at, in units of ``unit``.
-        noise: ``sigma``, the level to stand at, in units of ``unit``, within ``noise_levels``.
+        unit: the unit of the noise levels: 1 for pictures; for feature maps their standard deviation about ``centre``
+            over all channels, so that a level of 0.1 means a tenth of that.
+        noise_levels: lowest and highest noise level that it was trained at, in units of ``unit``.
+        noise: ``sigma``, the noise level that it removes, in units of ``unit``, within ``noise_levels``.
 
     Raises:
-        InputError: a level that was not trained, or values that are not finite.
+        InputError: a noise level outside the trained ones, or values that are not finite.
 
     Source: Alain & Bengio 2014 and Vincent 2011 (residual and score); Nguyen et al. 2016 (as a prior for networks'
     inputs); Romano, Elad & Milanfar 2017 (RED).
@@ -69,13 +69,13 @@ class Denoiser(Prior):
         return self.network.channels
 
     def at_noise(self, noise: float) -> Denoiser:
-        """Return the prior of another noise level, sharing its tensors: one term for each stage of a reconstruction.
+        """Return the prior for another noise level, sharing its tensors.
 
         Args:
             noise: in units of ``unit``, within ``noise_levels``.
 
         Raises:
-            InputError: a level that was not trained.
+            InputError: a level outside the trained ones.
         """
         if noise == self.noise:
             return self
@@ -92,7 +92,7 @@ class Denoiser(Prior):
 
     @torch.no_grad()
     def denoise(self, x: Tensor) -> Tensor:
-        """Return ``D_sigma(x)``: the map expected under white noise of standard deviation ``sigma unit``.
+        """Return ``D_sigma(x)``: ``x`` without white noise of standard deviation ``sigma unit``.
 
         Args:
             x: ``(B, C, H, W)``.
@@ -108,7 +108,7 @@ class Denoiser(Prior):
         return self._predicted(x).div_(self._deviation * x.shape[2] * x.shape[3])
 
     def energy(self, x: Tensor) -> Tensor:
-        """Return :meth:`report`; it is no energy of :meth:`gradient`."""
+        """Return :meth:`report`, whose gradient is not :meth:`gradient`."""
         return self.report(x)
 
     def energy_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,8 +118,8 @@ class Denoiser(Prior):
     def report(self, x: Tensor) -> Tensor:
         """Return RED's value, ``1/2 <x - centre, x - D_sigma(x)> / ((sigma unit)^2 H W)`` for each row.
 
-        Its gradient would be :meth:`gradient` if ``D`` had a symmetric Jacobian and were homogeneous about
-        ``centre``; neither holds exactly, so it is recorded and never minimised.
+        Its gradient would be :meth:`gradient` if the Jacobian of ``D`` were symmetric and ``D`` homogeneous about
+        ``centre``. Neither holds exactly, so it is recorded and never minimised.
 
         Args:
             x: ``(B, C, H, W)``.
@@ -127,8 +127,8 @@ class Denoiser(Prior):
         Returns:
             ``(B,)``.
 
-        Source: Romano, Elad & Milanfar 2017, with the origin at the mean colour; Reehorst & Schniter 2019 for what is
-        missing.
+        Source: Romano, Elad & Milanfar 2017, with the origin moved to the mean colour; Reehorst & Schniter 2019 for why
+        the conditions do not hold.
         """
         return self._report(x, self.gradient(x))
 
@@ -136,12 +136,12 @@ class Denoiser(Prior):
         return (x.detach() - self.centre[:, None, None]).mul_(gradient).flatten(1).sum(1).div_(2)
 
     def _predicted(self, x: Tensor) -> Tensor:
-        """Return the predicted noise in units of its standard deviation, in memory of its own."""
+        """Return the predicted noise in units of its standard deviation, as a new tensor."""
         self.check(tuple(x.shape[1:]))
         scaled = (x.detach() - self.centre[:, None, None]).div_(self._deviation)
         if x.device.type != "cpu":
             return self.network.noise(scaled, self._biases).contiguous()
-        # On a CPU a convolution rounds a row differently for different numbers of rows; alone it is the same in any.
+        # On a CPU the rounding of a row depends on how many rows are convolved at once, so they go one by one.
         noise = torch.empty_like(scaled, memory_format=torch.contiguous_format)
         for row in range(len(x)):
             noise[row : row + 1] = self.network.noise(scaled[row : row + 1], self._biases)

@@ -1,4 +1,4 @@
-"""A small convolutional network that says which part of a noisy map is noise, at any noise level of a range."""
+"""A small convolutional network that predicts the noise in a map, at any noise level of a range."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _KINDS = ("filters", "biases", "slopes")
 class NoiseNetwork:
     """``F(u, log sigma)``: the standard-normal noise in ``u = (x - centre) / sigma``.
 
-    3 x 3 convolutions with zero padding on blocks of ``factor x factor`` pixels taken as channels (a fraction of the
-    places to work at, a larger receptive field): one in, pairs of ReLU and convolution with a short-cut past each
-    pair, one out. Dividing by the noise makes its size in ``u`` the same at every level; what is left of the level
-    enters every bias, ``b_l + v_l log sigma``, so that at one level the network is convolutions and nothing else.
+    Blocks of ``factor x factor`` pixels are taken as channels, which leaves fewer places to work at and enlarges the
+    receptive field. Then come 3 x 3 convolutions with zero padding: one in, residual blocks of two convolutions, each
+    after a ReLU, with a short-cut past the block, and one out. In ``u`` the noise has the same size at every level; the
+    level itself enters through the biases, ``b_l + v_l log sigma``, so that at a given level the network is a plain
+    convolutional one.
 
     Attributes:
         filters: of each layer, ``(out, in, 3, 3)``; the first ``in`` and the last ``out`` are ``factor^2 C``.
@@ -42,8 +43,8 @@ class NoiseNetwork:
     def drawn(cls, channels: int, width: int, depth: int, factor: int, generator: torch.Generator) -> NoiseNetwork:
         """Return an untrained network that predicts no noise.
 
-        The filters are He's normal ones; the first layer's sum to zero over each channel, because flat areas of ``u``
-        are large at low noise and carry nothing; the last layer is zero.
+        The filters are drawn as by He et al. (normal). Those of the first layer sum to zero over each channel, because
+        the mean of ``u`` is large at low noise and tells nothing about the noise. The last layer is zero.
 
         Args:
             channels: C of the maps.
@@ -66,7 +67,7 @@ class NoiseNetwork:
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], factor: int) -> NoiseNetwork:
-        """Return the network whose :meth:`tensors` are among ``tensors``; KeyError where one is missing."""
+        """Return the network whose :meth:`tensors` are among ``tensors``; raises KeyError where one is missing."""
         depth = sum(name.startswith("filters.") for name in tensors)
         if depth == 0:
             raise KeyError("filters.0")
@@ -85,7 +86,7 @@ class NoiseNetwork:
 
     @property
     def receptive_field(self) -> int:
-        """Side in pixels of the window that a pixel's noise is read from."""
+        """Side in pixels of the window that the noise of a pixel is predicted from."""
         return self.factor * (2 * len(self.filters) + 1)
 
     def biases_at(self, sigma: float) -> tuple[Tensor, ...]:
@@ -102,19 +103,19 @@ class NoiseNetwork:
 
         Args:
             scaled: ``u``, ``(B, C, H, W)``.
-            biases: what :meth:`biases_at` or :meth:`biases_of` gave.
+            biases: from :meth:`biases_at` or :meth:`biases_of`.
 
         Returns:
             ``(B, C, H, W)``, in units of the noise's standard deviation.
         """
         height, width = scaled.shape[-2:]
         down, right = -height % self.factor, -width % self.factor
-        if down or right:  # whole blocks: the edge repeats itself
+        if down or right:  # fill up to whole blocks by repeating the edge
             scaled = F.pad(scaled, (0, right, 0, down), mode="replicate")
         hidden = F.pixel_unshuffle(scaled, self.factor).contiguous(memory_format=torch.channels_last)
         carried, last = hidden, len(self.filters) - 1
         for layer, (filters, bias) in enumerate(zip(self.filters, biases, strict=True)):
-            if layer > 0:  # not in place: what is carried past the pair is still needed
+            if layer > 0:  # not in place: the short-cut still needs it
                 hidden = F.relu(hidden)
             if bias.ndim == 1:
                 hidden = F.conv2d(hidden, filters, bias, padding=1)
@@ -127,7 +128,7 @@ class NoiseNetwork:
         return F.pixel_shuffle(hidden, self.factor)[..., :height, :width]
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> NoiseNetwork:
-        """Return the network with its tensors on ``device`` in ``dtype``, filters in the layout convolutions want."""
+        """Return the network with its tensors on ``device`` in ``dtype``, the filters in ``channels_last`` layout."""
         filters = tuple(part.to(device, dtype, memory_format=torch.channels_last) for part in self.filters)
         biases, slopes = (tuple(part.to(device, dtype) for part in parts) for parts in (self.biases, self.slopes))
         return NoiseNetwork(filters, biases, slopes, self.factor)

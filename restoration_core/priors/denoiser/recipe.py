@@ -1,4 +1,4 @@
-"""What a denoiser was trained on and how, as plain data."""
+"""The recipe of a denoiser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGEST_DEPTH = 32
 LARGEST_FACTOR = 4
 
 MAP_LEVELS = {"levels": (0.05, 0.8), "held_out_levels": (0.1, 0.2, 0.4), "factor": 1}
-"""Fields of a denoiser on a layer's maps: at noise much below their own deviation little can be told from it."""
+"""Fields of a denoiser on a layer's maps. Noise far below the maps' own deviation could hardly be recognised."""
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,21 @@ class DenoiserRecipe(PriorRecipe):
 
     Attributes:
         levels: lowest and highest noise level; training draws from all between, evenly on a logarithmic scale.
-        noise: the level the prior stands at when a user names none; the geometric middle when None.
-        held_out_levels: levels at which held-out crops are denoised, to see how training goes.
+        noise: the level that the prior has when a user names none; the geometric middle when None.
+        held_out_levels: levels at which held-out crops are denoised at the checks.
         width: channels of the hidden layers.
-        depth: number of 3 x 3 convolutions, even: one in, pairs with a short-cut, one out.
+        depth: number of 3 x 3 convolutions, even: one in, residual blocks of two, one out.
         factor: blocks of ``factor x factor`` pixels are taken as channels; 1 works on pixels.
         pictures: ``samples``, or ``sha256:...`` of the photographs' files.
         short_side: photographs are resized so that their shorter side has this many pixels.
         maps: the layer whose maps are learned from; None for the pictures themselves.
-        scales: factors at which pictures are shown, 1 and less; a layer's maps are shown as they are.
-        flips: show half of the crops of pictures mirrored left to right; a layer's maps are not.
+        scales: pictures are shown at these sizes, 1 and less of their own; maps of a layer always as they are.
+        flips: half of the crops of pictures are mirrored left to right; maps of a layer never.
         crop: side of the random crops in pixels of the maps; smaller maps are shown whole.
         batch: crops in a step.
         iterations: most steps of the optimiser.
-        learning_rate: of Adam, at its highest; it rises over the first 100 steps and falls along half a cosine to 0.
-        seed: of the first filters, crops, noise and levels.
+        learning_rate: the highest of Adam: it rises over the first 100 steps, then falls along half a cosine to 0.
+        seed: decides the first filters, the crops, the noise and its levels.
     """
 
     family: ClassVar[str] = "denoiser"
@@ -94,7 +94,7 @@ class DenoiserRecipe(PriorRecipe):
 
     @property
     def stands_at(self) -> float:
-        """The noise level of the prior when a user names none."""
+        """The noise level that the prior has when a user names none."""
         return math.sqrt(self.levels[0] * self.levels[1]) if self.noise is None else self.noise
 
     @property

@@ -1,4 +1,4 @@
-"""What a denoiser is shown: crops of maps under white noise of random levels, each decided by its step alone."""
+"""What a denoiser learns from: crops of maps with white noise, decided by the recipe and the number of the step."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class NoisyCrops:
     """A step's examples.
 
     Attributes:
-        scaled: ``u = (x - centre) / sigma + noise``, ``(B, C, side, side)``: what the network sees.
-        noise: same shape, standard normal: what it is to find.
-        sigmas: ``(B,)``, noise levels in units of ``unit``.
+        scaled: ``u = (x - centre) / sigma + noise``, ``(B, C, side, side)``: what the network is given.
+        noise: same shape, standard normal: what the network should predict.
+        sigmas: ``(B,)``, noise levels in the unit of the denoiser.
     """
 
     scaled: Tensor
@@ -38,16 +38,17 @@ class NoisyCrops:
 
 
 class Crops:
-    """Draws crops from some maps of a source, holding at most a pool of them in memory.
+    """Draws crops from some maps of a source, of which a limited pool is held in memory.
 
-    The crops of a step depend on recipe, part and number of the step only, so that a training that was killed goes on
-    with the ones it would have seen. Maps that do not fit the pool take turns: others come in every few steps.
+    The crops of a step depend on the recipe, the part and the number of the step only, so that a training that was
+    killed sees the same ones when it goes on. Where the pool does not hold all maps, it is filled with others every 50
+    steps.
 
     Args:
         recipe: says how crops are drawn.
         source: gives the maps.
-        indices: maps that may be used.
-        part: names this use of them, so that it draws apart from others.
+        indices: the maps that may be used.
+        part: a name (``shown``, ``held_out``), so that two parts draw different random numbers.
 
     Raises:
         InputError: maps smaller than a block of the network.
@@ -83,7 +84,7 @@ class Crops:
         return torch.stack(found)
 
     def noisy(self, step: int, centre: Tensor, unit: float) -> NoisyCrops:
-        """Return a step's examples for a network that works about ``centre`` in units of ``unit``."""
+        """Return a step's examples, of maps shifted by ``centre`` and divided by ``unit``."""
         clean = (self.clean(step, self._recipe.batch) - centre[:, None, None]) / unit
         generator = self._generator("noise", step)
         low, high = (math.log(level) for level in self._recipe.levels)
@@ -93,7 +94,7 @@ class Crops:
 
     @torch.no_grad()
     def judge(self, network: NoiseNetwork, centre: Tensor, unit: float) -> list[float]:
-        """Return the mean squared error of the predicted noise for each held-out level, on always the same crops."""
+        """Return the mean squared error of the predicted noise at each held-out level, always on the same crops."""
         clean = (self.clean(0, _JUDGED_CROPS) - centre[:, None, None]) / unit
         noise = torch.randn(clean.shape, generator=self._generator("judged"))
         losses = []
@@ -107,7 +108,7 @@ class Crops:
     def _maps(self, step: int) -> list[Tensor]:
         turn = 0 if self._pooled == len(self._indices) else step // _POOL_STEPS
         if turn != self._held:
-            self._pool = []  # the old maps go before the new ones come
+            self._pool = []  # free the old maps before the new ones are read
             order = torch.randperm(len(self._indices), generator=self._generator("pool", turn)).tolist()
             for run in in_batches(self._pooled, _READ_TOGETHER):
                 for map_ in self._source.maps([self._indices[order[place]] for place in run]):
@@ -116,7 +117,7 @@ class Crops:
         return self._pool
 
     def _at(self, map_: Tensor, scale: float) -> Tensor | None:
-        """Return the map at a scale, None where a smaller one no longer holds a crop."""
+        """Return the map resized to a scale; None where it would be smaller than a crop."""
         if scale == 1:
             return map_.float()
         sides = [round(scale * side) for side in map_.shape[1:]]
@@ -129,7 +130,7 @@ class Crops:
 
 
 def split(recipe: DenoiserRecipe, source: MapSource) -> tuple[Crops, Crops]:
-    """Return the crops to learn from and those held out: a tenth of the maps, at least one.
+    """Return the crops to learn from, and those of the held-out maps (a tenth, at least one).
 
     Raises:
         InputError: fewer than two maps.

@@ -71,18 +71,19 @@ def train_denoiser(
     """Fit a denoiser to crops of maps under white noise.
 
     Adam minimises ``1/(B C H W) ||F(u, log sigma) - n||^2``, ``u = (x - centre) / sigma + n``: the squared error of the
-    denoised map in units of the noise, so that every level weighs the same. A tenth of the maps is held out; the
-    network with the lowest loss on crops of them, the mean over the recipe's held-out levels, is kept, and training
-    ends when 12 of its 40 checks in a row found no better one. A gradient longer than 1 is shortened.
+    denoised map in units of the noise, so that every level has the same weight. Gradients longer than 1 are shortened
+    to 1. A tenth of the maps is held out. The network with the lowest loss on crops of those, averaged over the
+    recipe's held-out levels, is kept, and the training ends when 12 of its 40 checks in a row have not found a better
+    one.
 
     Args:
-        recipe: all that decides the result; same recipe and source, same numbers on the same machine.
+        recipe: all that decides the result. The same recipe and source give the same numbers on the same machine.
         source: at least two maps.
         progress: called at every check with (step, most steps, held-out loss).
-        checkpoint: written at every check, and gone on from.
+        checkpoint: where the training saves its state, and goes on from after it was killed.
 
     Returns:
-        The prior in float32 at the level the recipe says.
+        The prior in float32, at the noise level that the recipe says.
 
     Raises:
         InputError: too few or too small maps, values that are all the same, a loss that diverged, or a network that

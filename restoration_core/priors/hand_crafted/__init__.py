@@ -1,4 +1,4 @@
-"""Priors written down by hand: total variation, the alpha norm, the isotropic range with its hard bound."""
+"""Priors that are not learned: total variation, the alpha norm, the isotropic range and its hard bound."""
 
 from restoration_core.priors.hand_crafted.alpha_norm import AlphaNorm
 from restoration_core.priors.hand_crafted.isotropic_range import IsotropicRange, project_to_bound

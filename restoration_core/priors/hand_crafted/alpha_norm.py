@@ -11,18 +11,19 @@ from restoration_core.errors import InputError, unknown
 from restoration_core.priors.prior import Prior
 
 CENTRES = ("picture", "channel", "data")
-"""What is subtracted: the picture's mean over pixels and channels, its mean per channel, or a given mean."""
+"""What is subtracted: the picture's mean over pixels and channels, its mean per channel, or the data set's mean."""
 
 
 @dataclass(frozen=True)
 class AlphaNorm(Prior):
-    """``E(x) = 1/(H W) sum_ijc |x_ijc - m_c|^alpha``; every channel counts for itself (eq. 6 is the isotropic form).
+    """``E(x) = 1/(H W) sum_ijc |x_ijc - m_c|^alpha``, a sum over the channels (eq. 6 is the isotropic form).
 
     ``m`` is the row's own mean over pixels and channels (``picture``, eq. 4 as it is written), its own mean per channel
-    (``channel``), or the data set's mean (``data``, as in Mahendran & Vedaldi's code, whose pictures are mean-free).
-    An own mean depends on the picture, and the gradient includes that: with ``s = alpha |d|^(alpha-1) sign(d)``,
-    ``d = x - m``, it is ``(s - mean(s)) / (H W)``, the mean taken as in ``m``. It vanishes on constant pictures
-    (``alpha = 1``: the sub-gradient 0). With ``data`` it is ``s / (H W)``.
+    (``channel``), or the data set's mean (``data``, as in Mahendran & Vedaldi's code, whose pictures have that mean
+    subtracted). The row's own mean depends on the picture, and the gradient takes that into account: with
+    ``s = alpha |d|^(alpha-1) sign(d)`` and ``d = x - m`` it is ``(s - mean(s)) / (H W)``, where the mean is taken as
+    for ``m``. It is zero on constant pictures (for ``alpha = 1`` by choice of the sub-gradient 0). With ``data`` it is
+    ``s / (H W)``.
 
     Args:
         alpha: exponent, >= 1; the papers use 6.
@@ -61,7 +62,7 @@ class AlphaNorm(Prior):
         deviation = self._deviation(x)
         if self.alpha == 2:
             slope = deviation
-        elif self.alpha > 2:  # even exponents become squares and cubes, far cheaper than a general power
+        elif self.alpha > 2:  # for even alpha this is a whole power, which is far cheaper than a general one
             slope = (deviation * deviation).pow_(self.alpha / 2 - 1).mul_(deviation)
         else:
             slope = deviation.abs().pow_(self.alpha - 1).mul_(deviation.sign())

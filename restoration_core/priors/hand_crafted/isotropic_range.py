@@ -16,8 +16,9 @@ from restoration_core.priors.prior import Prior
 class IsotropicRange(Prior):
     """``E(x) = 1/(H W) sum_ij (sum_k (x_ijk - mean_k)^2)^(alpha/2)``.
 
-    Punishes intensity, the same in every direction of colour space. With the norm in 0..255 units and a typical
-    intensity B the term reads ``(||255 (x - mean)|| / B)^alpha``: a weight of ``(255 / B)^alpha`` here.
+    It penalises colours far from the mean colour, equally in all directions of colour space. The papers write it with
+    0..255 units and a typical intensity B as ``(||255 (x - mean)|| / B)^alpha``, which is a weight of
+    ``(255 / B)^alpha`` here.
 
     Args:
         alpha: exponent, >= 1; the papers use 6.
@@ -47,18 +48,18 @@ class IsotropicRange(Prior):
     def gradient(self, x: Tensor) -> Tensor:
         self.check(tuple(x.shape[1:]))
         deviation, square = _squared_norm(x, self.mean)
-        if self.alpha < 2:  # 0^negative: the gradient at the mean colour itself is zero (alpha > 1) or 0 by choice (1)
+        if self.alpha < 2:  # avoids 0 to a negative power; the gradient at the mean colour becomes 0
             square.clamp_(min=torch.finfo(x.dtype).tiny)
         factor = square if self.alpha == 4 else square.pow_(self.alpha / 2 - 1)
         return deviation.mul_(factor.mul_(self.alpha / (x.shape[2] * x.shape[3])))
 
 
 def project_to_bound(x: Tensor, bound: Tensor | float, mean: Sequence[float]) -> Tensor:
-    """Scale every pixel's colour towards the mean, in place, until ``||255 (x - mean)||_2 <= bound``.
+    """Move every pixel's colour towards the mean, in place, until ``||255 (x - mean)||_2 <= bound``.
 
     Args:
         x: ``(B, C, H, W)``, [0, 1] units; changed.
-        bound: B+ in 0..255 units, one value or ``(B, 1, 1, 1)``; infinity leaves a row alone.
+        bound: B+ in 0..255 units, one value or ``(B, 1, 1, 1)``; infinity leaves a row as it is.
         mean: colour per channel, [0, 1] units.
 
     Returns:
@@ -72,7 +73,7 @@ def project_to_bound(x: Tensor, bound: Tensor | float, mean: Sequence[float]) ->
     square = channels[0] * channels[0]
     for channel in channels[1:]:
         square.addcmul_(channel, channel)
-    # min(1, bound / norm); a zero norm gives bound / 0 = inf, which the minimum turns into 1.
+    # min(1, bound / norm); a norm of zero gives infinity, of which the minimum makes 1.
     factor = square.sqrt_().unsqueeze_(1).reciprocal_().mul_(bound if isinstance(bound, Tensor) else float(bound))
     return x.mul_(factor.mul_(1 / 255).clamp_(max=1.0)).add_(centre)
 

@@ -11,25 +11,25 @@ from restoration_core.errors import InputError, unknown
 from restoration_core.priors.prior import Prior
 
 EDGES = ("replicate", "trim")
-"""The last row and column repeat themselves, or pixels without both neighbours are left out of the sum."""
+"""At the last row and column differences are zero, or pixels without both neighbours are left out of the sum."""
 NEAR_ZERO = ("clamp", "smooth")
-"""For ``beta < 2``: bound the gradient's factor where the picture is constant, or round the energy off there."""
+"""For ``beta < 2``: limit the gradient where the picture is constant, or make the energy smooth there."""
 EPSILON = 1e-5
-"""Squared difference, 0..255 scale, at which either sets in (MV15's code: 1e-5, in places 1e-6)."""
+"""Squared difference on the 0..255 scale below which either sets in (MV15's code has 1e-5, in places 1e-6)."""
 
 
 @dataclass(frozen=True)
 class TotalVariation(Prior):
     """``E(x) = 1/(H W) sum_ij sum_c v_ijc^(beta/2)``, ``v_ij = (x_i,j+1 - x_ij)^2 + (x_i+1,j - x_ij)^2``.
 
-    Differences are forward and the root is taken per channel. With ``edges="replicate"`` the last row and column repeat
-    themselves (their difference is zero); with ``"trim"`` the sum runs over the ``(H-1) (W-1)`` pixels that have both
-    neighbours. Either sum is divided by all ``H W`` pixels, so that a published sum is ``H W`` times the energy.
+    Differences are forward, and the power is taken for each channel. With ``edges="replicate"`` the last row and column
+    are repeated (so their difference is zero); with ``"trim"`` the sum runs over the ``(H-1) (W-1)`` pixels that have
+    both neighbours. Either sum is divided by all ``H W`` pixels, so that a published sum is ``H W`` times the energy.
 
-    For ``beta < 2`` the exact gradient is singular where the picture is constant. With ``e = epsilon / 255^2``:
-    ``near_zero="clamp"`` takes ``beta max(v, e)^(beta/2-1) d`` for the gradient, which goes to zero there, and leaves
-    the energy as it is; ``"smooth"`` replaces ``v^(beta/2)`` by ``(v + e)^(beta/2) - e^(beta/2)``, whose gradient is
-    exact everywhere. From ``beta = 2`` on neither changes anything.
+    For ``beta < 2`` the exact gradient is infinite where the picture is constant. With ``e = epsilon / 255^2``:
+    ``near_zero="clamp"`` uses the gradient ``beta max(v, e)^(beta/2-1) d``, which goes to zero there, and leaves the
+    energy as it is; ``"smooth"`` replaces ``v^(beta/2)`` by ``(v + e)^(beta/2) - e^(beta/2)``, which has an exact
+    gradient everywhere. For ``beta >= 2`` neither changes anything.
 
     Args:
         beta: exponent, >= 1. 2 is the squared gradient; 1 keeps edges but gives spiky pictures.
@@ -57,19 +57,23 @@ class TotalVariation(Prior):
 
     @property
     def smallest_square(self) -> float:
-        """``epsilon`` in [0, 1] units."""
+        """``epsilon`` on the [0, 1] scale."""
         return self.epsilon / 255**2
 
     def energy(self, x: Tensor) -> Tensor:
         pixels = x.shape[-2] * x.shape[-1]
-        if self.beta == 2 and self.edges == "replicate":  # splits into two directions: no full-size map is needed
+        if (
+            self.beta == 2 and self.edges == "replicate"
+        ):  # the sum splits into both directions, which saves a tensor of the picture's size
             down = (x[..., 1:, :] - x[..., :-1, :]).square_().sum((1, 2, 3))
             right = (x[..., 1:] - x[..., :-1]).square_().sum((1, 2, 3))
             return (down + right) / pixels
         _, _, square = self._differences(x)
         if self.beta >= 2 or self.near_zero == "clamp":
             return square.pow_(self.beta / 2).sum((1, 2, 3)) / pixels
-        offset = x.new_full((1,), self.smallest_square).pow_(self.beta / 2)  # rounded as the map is
+        offset = x.new_full((1,), self.smallest_square).pow_(
+            self.beta / 2
+        )  # in the dtype of x, so that it is rounded alike
         return square.add_(self.smallest_square).pow_(self.beta / 2).sub_(offset).sum((1, 2, 3)) / pixels
 
     def gradient(self, x: Tensor) -> Tensor:
@@ -85,14 +89,14 @@ class TotalVariation(Prior):
         factor = square.pow_(self.beta / 2 - 1).mul_(scale)
         down.mul_(factor)
         right.mul_(factor)
-        # Each difference pushes its own pixel down and its neighbour up: minus the divergence.
+        # Each difference enters at its own pixel with a minus and at its neighbour with a plus: minus the divergence.
         out = torch.add(down, right, out=factor).neg_()
         out[..., 1:, :].add_(down[..., :-1, :])
         out[..., 1:].add_(right[..., :-1])
         return out
 
     def _differences(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return forward differences along both axes, zero where the sum has none, and the sum of their squares."""
+        """Return forward differences along both axes (zero where they are not counted) and the sum of their squares."""
         down, right = torch.empty_like(x), torch.empty_like(x)
         torch.sub(x[..., 1:, :], x[..., :-1, :], out=down[..., :-1, :])
         torch.sub(x[..., 1:], x[..., :-1], out=right[..., :-1])

@@ -1,4 +1,4 @@
-"""What every trained prior shares: the recipe, the contract of a family, checkpoints, the training loop."""
+"""What the families of trained priors share: recipes, the contract of a family, checkpoints, the training loop."""
 
 from restoration_core.priors.training.checkpoint import Checkpoint
 from restoration_core.priors.training.family import Family, PriorRecipe, Progress, Trained, TrainingReport

@@ -1,4 +1,4 @@
-"""What a family of trained priors is: a recipe, how it is trained, and how the result is kept and brought back."""
+"""What a family of trained priors is: a recipe, how it is trained, and how the result is saved and loaded."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class PriorRecipe(abc.ABC):
-    """All that decides the numbers of a trained prior: plain data whose hash is the prior's name.
+    """All that decides the numbers of a trained prior: plain data, whose hash is the prior's key.
 
     A family's recipe is a frozen dataclass of texts, numbers, truth values, None, tuples of those, and
-    :class:`LayerMaps`. Every recipe has the three fields that say what it learns from:
+    :class:`LayerMaps`. Every recipe has the fields ``pictures``, ``short_side`` and ``maps``, which say what is learned
+    from.
 
     Attributes:
         family: name of the family, a key of ``FAMILIES``.
-        version: counted up when training changes so that the same recipe no longer gives the same prior.
-        later_fields: fields that are left out of the JSON while they have their default, so that a family can gain
-            fields and its kept priors keep their keys.
+        version: to be raised when a change of the training lets the same recipe give another prior.
+        later_fields: fields that were added after priors had been kept. They are left out of the JSON while they have
+            their default, so that those priors keep their keys.
         pictures: ``samples``, or ``sha256:...`` of the photographs' files.
         short_side: photographs are resized so that their shorter side has this many pixels.
         maps: the layer whose maps are learned from; None for the pictures themselves.
@@ -63,7 +64,7 @@ class PriorRecipe(abc.ABC):
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """Return the recipe as JSON with sorted keys and no spaces: the same text for the same recipe."""
+        """Return the recipe as JSON with sorted keys and without spaces, so that equal recipes give equal texts."""
         kept = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
@@ -78,7 +79,7 @@ class PriorRecipe(abc.ABC):
 
     @classmethod
     def from_mapping(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the recipe of a mapping as :meth:`to_json` writes it.
+        """Return the recipe that a mapping describes, as :meth:`to_json` writes it.
 
         Raises:
             InputErrors: an unknown or missing field, another version, or a value of another type or out of range.
@@ -106,7 +107,7 @@ class PriorRecipe(abc.ABC):
 
     @classmethod
     def type_faults(cls, fields: Mapping[str, Any]) -> list[str]:
-        """Return one message for each value that is not of its field's type; names that are no fields are passed over.
+        """Return one message for each value that is not of its field's type; unknown names are left to others.
 
         Args:
             fields: as :meth:`to_json` writes them, or as the recipe holds them.
@@ -139,7 +140,7 @@ def _in_words(hint: Any) -> str:
 
 
 def _fits(value: object, hint: Any) -> bool:
-    """Whether JSON's ``value`` may stand for ``hint``; how many values a list needs is the recipe's to say."""
+    """Return whether a value from JSON is of type ``hint``; the length of a list is checked by the recipe itself."""
     if isinstance(hint, types.UnionType):
         return any(_fits(value, one) for one in typing.get_args(hint))
     if typing.get_origin(hint) is tuple:
@@ -156,11 +157,11 @@ class TrainingReport:
     """How a training went.
 
     Attributes:
-        iterations: steps done, up to the recipe's.
-        losses: (step, held-out loss) at every check, before the first step too.
+        iterations: steps taken, at most the recipe's.
+        losses: (step, held-out loss) at every check, one before the first step included.
         best_loss: the lowest held-out loss; the prior is the one that had it.
         train_time_s: seconds, those before an interruption included.
-        dims: dimensions the model works in (whitened dimensions kept; 0 where there is no such number).
+        dims: dimensions that the model works in (of whitened patches, or of a filter); 0 where there is no such number.
         stopped: ``finished`` (all steps done), ``overfitting`` (the held-out loss no longer fell while that of the
             training data did), or ``stalled`` (neither fell any more; ``converged`` in files of denoisers).
     """
@@ -183,13 +184,14 @@ class Trained:
 
 
 class Train(typing.Protocol):
-    """``train(recipe, source, progress=None, checkpoint=None) -> Trained``: fit a prior to what ``source`` gives.
+    """``train(recipe, source, progress=None, checkpoint=None) -> Trained``: fit a prior to the maps of ``source``.
 
     Args:
-        recipe: of the family's type; same recipe and source, same numbers on the same machine.
+        recipe: of the family's type. The same recipe and source give the same numbers on the same machine.
         source: maps to learn from.
         progress: called at every check with (step, most steps, held-out loss).
-        checkpoint: where a killed training goes on from; the result is bitwise that of one never interrupted.
+        checkpoint: where the training saves its state. One that was killed goes on from there, and gives bitwise the
+            prior of one that was never interrupted.
     """
 
     def __call__(
@@ -207,12 +209,12 @@ class Family:
 
     Attributes:
         name: in files, and the recipe type's ``family``.
-        format: names the layout of the tensors in a file, e.g. ``patch-experts-1``.
+        format: name of the layout of the tensors in a file, e.g. ``patch-experts-1``.
         recipe: the recipe's type.
         train: see :class:`Train`.
-        tensors: what a file keeps of a prior, by name.
-        restore: the prior of a recipe and its file's tensors; raises ``KeyError`` or ``InputError`` where they do not
-            belong together.
+        tensors: returns the tensors of a prior that go into its file, by name.
+        restore: makes the prior from its recipe and its file's tensors; raises ``KeyError`` or ``InputError`` where
+            they do not belong together.
     """
 
     name: str

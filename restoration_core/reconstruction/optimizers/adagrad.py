@@ -18,10 +18,10 @@ GREY_LEVEL = 1 / 255
 class AdaGrad(UpdateRule):
     """``G <- rho G + g^2``, ``m <- rho m - g / (1/lr + sqrt(G))``, ``x <- x + m / 255``, elementwise.
 
-    ``rho`` is the problem's momentum. Where ``sqrt(G)`` is far above ``1/lr``, the length of a step is a number of grey
-    levels that does not depend on the scale of the objective; where it is far below, the step is plain gradient
-    descent with rate ``lr / 255``. The paper minimises ``E(z)`` over ``z = 255 (x - mean)`` and we minimise ``E / C``, so its rate is ours times
-    ``255 / C`` (see :func:`restoration_core.objectives.units.to_unit_pixels`).
+    ``rho`` is the problem's momentum. Where ``sqrt(G)`` is far above ``1/lr``, the length of a step in grey levels does
+    not depend on the scale of the objective; where it is far below, the step is plain gradient descent with rate
+    ``lr / 255``. The paper minimises ``E(z)`` over ``z = 255 (x - mean)`` and we minimise ``E / C``, so its rate is
+    ours times ``255 / C`` (see :func:`restoration_core.objectives.units.to_unit_pixels`).
 
     Source: Mahendran & Vedaldi 2016, section 3.4, and their public code.
     """
