@@ -10,7 +10,7 @@ MLFLOW ?= sqlite:///mlflow.db
 # An idle OpenMP thread must not spin on a core that another worker needs: with two cores that costs up to 40 x.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help demo test test-quick lint format dashboard lock clean
+.PHONY: help demo test test-quick lint format dashboard spec-page lock clean
 
 help:
 	@echo "make demo        set up, run the demo sweep, print the best configurations and the verdict"
@@ -18,6 +18,7 @@ help:
 	@echo "make test        set up, lint, type check and run the whole test suite"
 	@echo "make test-quick  the tests that take under a minute together"
 	@echo "make lint        ruff and mypy;  make format: ruff's formatter"
+	@echo "make spec-page   docs/SPEC.md, from the code that reads specs"
 	@echo "make lock        renew the hash-pinned requirements from pyproject.toml"
 
 $(BIN)/python:
@@ -57,6 +58,9 @@ test: lint
 
 test-quick: $(VENV)/.dev
 	$(PYTEST) -m "not slow"
+
+spec-page: $(VENV)/.run
+	$(BIN)/python -m sweeps.spec.writing.page docs/SPEC.md
 
 lock: | $(BIN)/python
 	cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

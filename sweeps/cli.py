@@ -9,6 +9,7 @@ from sweeps.commands.planning import plan, validate
 from sweeps.commands.reading import best, export, status
 from sweeps.commands.running import replay, resume, run
 from sweeps.commands.upkeep import delete, sync
+from sweeps.commands.writing import init, keys
 
 
 @click.group(short_help="Search the weights of priors, and read results.")
@@ -19,5 +20,5 @@ def sweep(context: click.Context, addresses: Addresses) -> None:
     context.obj = addresses
 
 
-for _command in (validate, plan, run, status, best, export, resume, replay, sync, delete):
+for _command in (init, keys, validate, plan, run, status, best, export, resume, replay, sync, delete):
     sweep.add_command(_command)

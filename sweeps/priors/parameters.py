@@ -11,8 +11,10 @@ from sweeps.spec.parameter import Parameter, values_of
 from sweeps.spec.parameter_names import (
     HAND_CRAFTED,
     NOISE_EXPERTS,
+    OF_HAND_CRAFTED,
     OF_NOISE_EXPERTS,
     OF_PATCH_EXPERTS,
+    OF_TRAINED,
     groups_among,
     layer_of,
 )
@@ -24,11 +26,10 @@ MOST_PRIORS = 64
 CHOOSING = ("expert", "patch_size", "bank", "dims", "prior")
 """The parameters of a group that say which training is meant."""
 HAND_CRAFTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "total_variation": {"beta": 2.0},
-    "alpha_norm": {"alpha": 6.0, "centre": "picture"},
-    "isotropic_range": {"alpha": 6.0},
+    group: {name: known.default for name, known in children.items() if known.default is not None}
+    for group, children in OF_HAND_CRAFTED.items()
 }
-DEFAULT_EXPERT = "student_t"
+DEFAULT_EXPERT = OF_TRAINED["expert"].default
 IMAGE_PATCH_SIZE = 8
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -26,13 +27,21 @@ MAX_SIDE = 2048
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
-def _one_of(kind: str, valid: tuple[str, ...]) -> AfterValidator:
-    def check(name: str) -> str:
-        if name not in valid:
-            raise ValueError(unknown(kind, name, valid))
+@dataclass(frozen=True)
+class OneOf:
+    """Checks that a text is one of a few; ``kind`` is what it is called in the message."""
+
+    kind: str
+    valid: tuple[str, ...]
+
+    def __call__(self, name: str) -> str:
+        if name not in self.valid:
+            raise ValueError(unknown(self.kind, name, self.valid))
         return name
 
-    return AfterValidator(check)
+
+def _one_of(kind: str, valid: tuple[str, ...]) -> AfterValidator:
+    return AfterValidator(OneOf(kind, valid))
 
 
 def valid_name(name: str) -> str:
@@ -65,24 +74,29 @@ def _own_module(network: dict[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in network.items() if key != "module"}, "name": module}
 
 
+_LISTED_BASELINES = ", ".join(f"`{name}`" for name in BASELINES)
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class NetworkSpec(_Section):
-    """The classifier: ``name``, ``weights`` (``bundled``, ``imagenet``, ``random``, path), ``seed`` of random ones.
+    """``network: vgg16`` is short for ``{name: vgg16}``; your own has ``module: package.module:factory`` instead."""
 
-    One's own is ``{module: package.module:factory}``, which becomes the name, with ``layers`` (name -> module path, or
-    a list of paths), ``mean``, ``std`` and ``size`` where they differ from the defaults.
-    """
-
-    name: str = BUNDLED_NETWORK
-    weights: str = ""
-    seed: int = 0
-    layers: dict[str, str] | None = None
-    mean: list[float] | None = None
-    std: list[float] | None = None
-    size: int | None = None
+    name: str = Field(default=BUNDLED_NETWORK, description="A network that `restoration networks` lists.")
+    weights: str = Field(
+        default="",
+        description="`bundled`, `imagenet`, `random`, a file of weights, or `factory`: as your module makes them.",
+        json_schema_extra={"otherwise": "`bundled`, `imagenet` or `factory`, by the network"},
+    )
+    seed: int = Field(default=0, description="Of random weights.")
+    layers: dict[str, str] | None = Field(
+        default=None, description="Your network's layers: a name for each module path, or a list of paths."
+    )
+    mean: list[float] | None = Field(default=None, description="Your network's mean colour, three values in 0..1.")
+    std: list[float] | None = Field(default=None, description="Your network's deviations, three values in 0..1.")
+    size: int | None = Field(default=None, description="Side of the pictures that your network was made for, in px.")
 
     @model_validator(mode="before")
     @classmethod
@@ -119,9 +133,12 @@ class NetworkSpec(_Section):
 
 
 class MatchSpec(_Section):
-    """The matched layers with the factor of each one's normalised loss; ``{layer: x}`` is ``{layers: {x: 1}}``."""
+    """The layers whose features are given. ``match: conv3/relu`` and ``match: {layer: conv3/relu}`` are one layer."""
 
-    layers: dict[str, float] = Field(min_length=1)
+    layers: dict[str, float] = Field(
+        min_length=1,
+        description="Weight of each layer's feature loss: `{conv2/relu: 1, conv4/relu: 0.5}`.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -146,19 +163,25 @@ class MatchSpec(_Section):
 
 
 class MetricSpec(_Section):
-    """A metric and its goal; without a goal, the direction that the metric has by nature."""
+    """What the search makes better: one metric, or a list of two or three for their Pareto front."""
 
-    name: str
-    goal: Annotated[str, _one_of("goal", GOALS)] | None = None
+    name: str = Field(description="A metric; one of features may name its layers, `feature_error@conv4/relu`.")
+    goal: Annotated[str, _one_of("goal", GOALS)] | None = Field(
+        default=None,
+        description="`minimize` or `maximize`; only what makes the metric better is taken.",
+        json_schema_extra={"otherwise": "by the metric"},
+    )
 
 
 class MethodSpec(_Section):
-    """How to search. ``pruner`` is there for a later version and must be absent or none."""
+    """How to search."""
 
-    sampler: Annotated[str, _one_of("sampler", SAMPLERS)] = "tpe"
-    trials: int = Field(default=50, ge=1, le=MAX_TRIALS)
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    pruner: None = None
+    sampler: Annotated[str, _one_of("sampler", SAMPLERS)] = Field(
+        default="tpe", description="`tpe` learns from the trials before; `random`, `grid`; `nsga2` for several metrics."
+    )
+    trials: int = Field(default=50, ge=1, le=MAX_TRIALS, description="Trials beside the baselines.")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Of the sampler and of every trial.")
+    pruner: None = Field(default=None, description="Comes with a later version: leave it out.")
 
     @field_validator("pruner", mode="before")
     @classmethod
@@ -168,68 +191,98 @@ class MethodSpec(_Section):
 
 
 class BudgetSpec(_Section):
-    """``iterations`` of each reconstruction; ``hours`` after which no new trial starts (None: no limit)."""
+    """What a trial, and the whole search, may cost."""
 
-    iterations: int = Field(default=300, ge=1, le=1_000_000)
-    hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    iterations: int = Field(default=300, ge=1, le=1_000_000, description="Steps of each reconstruction.")
+    hours: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="No new trial starts after so many hours.",
+        json_schema_extra={"otherwise": "no limit"},
+    )
 
 
 class SaveSpec(_Section):
-    """What is kept: pictures after ``steps``, final ``images`` (best, all, none), losses every n iterations.
+    """What is kept of each trial."""
 
-    ``metrics`` are recorded beside those that are searched and those that always are.
-    """
-
-    steps: list[int] = Field(default_factory=list)
-    images: Annotated[str, _one_of("choice of images to save", SAVE_IMAGES)] = "best"
-    curves_every: int = Field(default=10, ge=1)
-    metrics: list[str] = Field(default_factory=list)
+    steps: list[int] = Field(default_factory=list, description="Iterations after which the pictures are kept too.")
+    images: Annotated[str, _one_of("choice of images to save", SAVE_IMAGES)] = Field(
+        default="best", description="Final pictures: of the `best` trials, of `all`, or `none`."
+    )
+    curves_every: int = Field(default=10, ge=1, description="Iterations between two points of the losses' curves.")
+    metrics: list[str] = Field(
+        default_factory=list, description="Metrics that are measured beside the searched and the usual ones."
+    )
 
 
 class BaselineSpec(_Section):
-    """A trial enqueued first: ``none``, a preset, or a name of one's own with its flat ``parameters``."""
+    """A trial that runs first: ``none``, a preset by name, or a name of your own with ``parameters``."""
 
-    name: str
-    parameters: Annotated[dict[str, Scalar | list[list[int | float]]] | None, BeforeValidator(_renamed)] = None
+    name: str = Field(description=f"{_LISTED_BASELINES}, or any other name with `parameters`.")
+    parameters: Annotated[dict[str, Scalar | list[list[int | float]]] | None, BeforeValidator(_renamed)] = Field(
+        default=None, description="Of your own baseline, by flat name; its weights are raw."
+    )
 
 
 class ResourcesSpec(_Section):
-    """Rows of a batch (``pack``), processes, threads and GPUs of each (a fraction shares one)."""
+    """What the search runs on."""
 
-    pack: Literal["auto"] | Annotated[int, Field(ge=1, le=4096)] = "auto"
-    actors: Literal["auto"] | Annotated[int, Field(ge=1, le=10_000)] = "auto"
-    threads: int = Field(default=1, ge=1, le=1024)
-    gpus_per_actor: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    pack: Literal["auto"] | Annotated[int, Field(ge=1, le=4096)] = Field(
+        default="auto", description="Trials that are solved together in one batch."
+    )
+    actors: Literal["auto"] | Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default="auto", description="Processes that solve packs at the same time."
+    )
+    threads: int = Field(default=1, ge=1, le=1024, description="Threads of each process.")
+    gpus_per_actor: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="GPUs of each process; 0.5 lets two share one."
+    )
 
 
 class SweepSpec(_Section):
     """A sweep as the service takes it. ``model_dump()`` is JSON and :meth:`model_validate` takes it back.
 
-    Attributes:
-        images: pictures searched on; from `load_spec`, globs are expanded and every name is one picture.
-        image_size: side of the square pictures in pixels.
-        validate_on: pictures that the winner is judged on, never searched on.
-        metric: one to three, the first being *the* objective where only one can be shown.
-        parameters: by flat name; children of a group whose ``<group>.enabled`` is False do not exist in that trial.
-        yaml_text: the file as its author wrote it; not part of the dump.
+    What :func:`sweeps.spec.load.load_spec` returns has its globs expanded, so that every one of ``images`` is one
+    picture, and ``parameters`` by flat name; children of a group whose ``<group>.enabled`` is False do not exist in
+    that trial. ``yaml_text`` is the file as its author wrote it, and no part of the dump.
     """
 
-    name: Annotated[str, AfterValidator(valid_name)]
-    network: NetworkSpec = Field(default_factory=NetworkSpec, validate_default=True)
-    images: Annotated[list[str], BeforeValidator(_listed)] = Field(min_length=1)
-    image_size: int = Field(default=64, ge=16, le=MAX_SIDE)
-    validate_on: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
-    match: MatchSpec
-    metric: Annotated[list[Annotated[MetricSpec, BeforeValidator(_named)]], BeforeValidator(_listed)] = Field(
-        default_factory=lambda: [MetricSpec(name="image_mse", goal="minimize")], min_length=1, max_length=3
+    name: Annotated[str, AfterValidator(valid_name)] = Field(
+        description="Of the sweep: letters, digits, `.`, `_`, `-`.", json_schema_extra={"otherwise": "the file's name"}
     )
-    method: MethodSpec = Field(default_factory=MethodSpec)
-    budget: BudgetSpec = Field(default_factory=BudgetSpec)
-    save: SaveSpec = Field(default_factory=SaveSpec)
-    units: Annotated[str, _one_of("units", WEIGHT_UNITS)] = "raw"
-    baselines: list[Annotated[BaselineSpec, BeforeValidator(_named)]] = Field(default_factory=list)
-    parameters: Annotated[dict[str, Parameter], BeforeValidator(_renamed)]
-    resources: ResourcesSpec = Field(default_factory=ResourcesSpec)
+    network: NetworkSpec = Field(
+        default_factory=NetworkSpec, validate_default=True, description="The classifier whose features are given."
+    )
+    images: Annotated[list[str], BeforeValidator(_listed)] = Field(
+        min_length=1, description="Pictures to search on: paths, globs (`photos/**/*.jpg`), `sample:NAME`."
+    )
+    image_size: int = Field(default=64, ge=16, le=MAX_SIDE, description="Side of the square pictures in pixels.")
+    validate_on: Annotated[list[str], BeforeValidator(_listed)] = Field(
+        default_factory=list, description="Pictures that are never searched on; the winner is judged on them."
+    )
+    match: MatchSpec = Field(description="The layers whose features are given.")
+    metric: Annotated[list[Annotated[MetricSpec, BeforeValidator(_named)]], BeforeValidator(_listed)] = Field(
+        default_factory=lambda: [MetricSpec(name="image_mse", goal="minimize")],
+        min_length=1,
+        max_length=3,
+        description="What the search makes better: one to three metrics.",
+        json_schema_extra={"otherwise": "`image_mse`"},
+    )
+    method: MethodSpec = Field(default_factory=MethodSpec, description="How to search, and how often.")
+    budget: BudgetSpec = Field(default_factory=BudgetSpec, description="Iterations and hours.")
+    save: SaveSpec = Field(default_factory=SaveSpec, description="What is kept of each trial.")
+    units: Annotated[str, _one_of("units", WEIGHT_UNITS)] = Field(
+        default="raw",
+        description="Of the priors' weights: `raw`, or `calibrated`: one range serves every prior.",
+    )
+    baselines: list[Annotated[BaselineSpec, BeforeValidator(_named)]] = Field(
+        default_factory=list, description="Trials to compare with, which run first."
+    )
+    parameters: Annotated[dict[str, Parameter], BeforeValidator(_renamed)] = Field(
+        description="What is set and what is searched: see below."
+    )
+    resources: ResourcesSpec = Field(default_factory=ResourcesSpec, description="Batches, processes, threads, GPUs.")
     yaml_text: str = Field(default="", exclude=True, repr=False)
 
     @property

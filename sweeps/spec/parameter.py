@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from restoration_core.errors import unknown
 from sweeps.spec.parameter_names import known_parameter
@@ -22,21 +22,25 @@ MOST_POINTS = 100_000
 
 
 class Parameter(BaseModel):
-    """One parameter: a fixed ``value``, a choice of ``values``, or a ``distribution`` between ``min`` and ``max``.
-
-    ``step`` spaces the values of ``q_uniform`` and ``int_uniform``; ``grid`` is the number of points that the grid
-    sampler takes from a distribution without steps.
-    """
+    """One parameter: a fixed ``value``, a choice of ``values``, or a ``distribution`` between ``min`` and ``max``."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    value: Scalar | list[list[int | float]] | None = None
-    values: list[Scalar] | None = None
-    distribution: str | None = None
-    min: int | float | None = None
-    max: int | float | None = None
-    step: int | float | None = None
-    grid: int | None = None
+    value: Scalar | list[list[int | float]] | None = Field(
+        default=None, description="One value for all trials; `jitter: 3` is short for `jitter: {value: 3}`."
+    )
+    values: list[Scalar] | None = Field(default=None, description="A list to choose from.")
+    distribution: str | None = Field(
+        default=None, description=f"How to draw between `min` and `max`: {', '.join(DISTRIBUTIONS[:-1])}."
+    )
+    min: int | float | None = Field(default=None, description="The smallest value.")
+    max: int | float | None = Field(default=None, description="The largest value.")
+    step: int | float | None = Field(
+        default=None, description="Distance of the values of `q_uniform` and `int_uniform`, counted from `min`."
+    )
+    grid: int | None = Field(
+        default=None, description="Points that the grid sampler takes from a distribution without steps."
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Parameter:

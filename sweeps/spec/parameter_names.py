@@ -6,12 +6,11 @@ name of a layer, which may hold dots and slashes, so a flat name is cut at its l
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from restoration_core.errors import brief, unknown
+from sweeps.spec.known import Known
 
 ENABLED = "enabled"
 OPTIONAL = "optional"
@@ -29,94 +28,156 @@ EXPERTS = (*PATCH_EXPERTS, *NOISE_EXPERTS)
 HAND_CRAFTED = ("total_variation", "alpha_norm", "isotropic_range")
 COARSE_TO_FINE, SCHEDULE, NOISE_SCHEDULE = "coarse_to_fine", "schedule", "noise_schedule"
 
+LISTING = "restoration sweep keys"
+"""The command that tells of every key and parameter."""
+
 _TRAINED = "priors."
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 
 
-@dataclass(frozen=True)
-class Known:
-    """What one parameter may be.
-
-    Attributes:
-        kind: the type of its values; ``list`` for a structure of pairs, which cannot be searched.
-        low, high: inclusive range of a number.
-        choices: valid texts; empty for numbers.
-        above: True when ``low`` itself is excluded.
-        refused: what to say of a value that exists but is not for sweeps.
-    """
-
-    kind: type
-    low: float = -math.inf
-    high: float = math.inf
-    choices: tuple[str, ...] = ()
-    above: bool = False
-    refused: Mapping[str, str] = field(default_factory=dict)
-
-    def fault(self, value: object) -> str | None:
-        """Return what is wrong with ``value`` (rule, then value), or None; structures have rules of their own."""
-        if self.kind is bool:
-            return None if isinstance(value, bool) else f"must be true or false, but got {brief(value)}"
-        if self.choices:
-            if isinstance(value, str) and value in self.refused:
-                return self.refused[value]
-            return None if value in self.choices else unknown("value", value, self.choices)
-        if self.kind is str:
-            return None if isinstance(value, str) and value else f"must be a text, but got {brief(value)}"
-        whole = self.kind is int
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            return f"must be {'a whole number' if whole else 'a number'}, but got {brief(value)}"
-        if not math.isfinite(value):
-            return f"must be finite, but got {brief(value)}"
-        if value < self.low or (self.above and value <= self.low):
-            return f"must be {'>' if self.above else '>='} {self.low:g}, but got {brief(value)}"
-        return None if value <= self.high else f"must be <= {self.high:g}, but got {brief(value)}"
+_PAIRS = "pairs of first iteration and"
 
 
-_WEIGHT = Known(float, low=0.0, high=1e12)
-_PAIRS = Known(list)
-_OF_EVERY_PRIOR = {"weight": _WEIGHT, ENABLED: Known(bool), SCHEDULE: _PAIRS}
+def _of_every_prior(energy_of: str) -> dict[str, Known]:
+    return {
+        "weight": Known(float, f"How much {energy_of} counts; 0 leaves the prior out.", low=0.0, high=1e12),
+        ENABLED: Known(
+            bool, "Whether the prior takes part; `optional: true` in its group searches it.", otherwise="true"
+        ),
+        SCHEDULE: Known(list, f"Factor on the weight over the iterations: {_PAIRS} factor.", otherwise="1 throughout"),
+    }
+
 
 OPTIMISER: Mapping[str, Known] = {
     "optimizer": Known(
         str,
+        "Rule by which a step follows from the gradients.",
+        "adam",
         choices=("adam", "adagrad", "momentum"),
         refused={"lbfgs": "must run in a batch, and lbfgs is for single problems; valid: adam, adagrad, momentum"},
     ),
-    "learning_rate": Known(float, low=0.0, high=1e9, above=True),
-    "learning_rate_end": Known(float, low=0.0, high=1e9, above=True),
-    "iterations": Known(int, low=1, high=1_000_000),
-    "beta1": Known(float, low=0.0, high=0.9999),
-    "beta2": Known(float, low=0.0, high=0.9999),
-    "momentum": Known(float, low=0.0, high=0.9999),
-    "jitter": Known(int, low=1, high=64),
-    "jitter_until": Known(int, low=0, high=1_000_000),
-    "jitter_canvas": Known(str, choices=("window", "canvas", "zero_padded")),
-    "bound": Known(float, low=0.0, high=1e6, above=True),
-    "initial_std": Known(float, low=0.0, high=10.0),
-    "initial_noise": Known(str, choices=("normal", "uniform", "unit_norm")),
-    COARSE_TO_FINE: _PAIRS,
+    "learning_rate": Known(
+        float, "Size of a step; the picture's values go from 0 to 1.", 0.05, low=0.0, high=1e9, above=True
+    ),
+    "learning_rate_end": Known(
+        float,
+        "Size of the last steps: the rate falls geometrically, in ten pieces.",
+        otherwise="constant rate",
+        low=0.0,
+        high=1e9,
+        above=True,
+    ),
+    "iterations": Known(
+        int, "Steps of the trial.", otherwise="`budget.iterations`, also the most", low=1, high=1_000_000
+    ),
+    "beta1": Known(float, "Adam: share of the mean gradient that is kept at each step.", 0.9, low=0.0, high=0.9999),
+    "beta2": Known(float, "Adam: the same of the mean squared gradient.", 0.999, low=0.0, high=0.9999),
+    "momentum": Known(
+        float, "Share of the last step that is added to the next (adagrad, momentum).", 0.9, low=0.0, high=0.9999
+    ),
+    "jitter": Known(
+        int, "Positions along each axis to which the picture is shifted at random; 1 is none.", 1, low=1, high=64
+    ),
+    "jitter_until": Known(
+        int,
+        "Iteration from which the picture stays in the middle.",
+        otherwise="jitter to the end",
+        low=0,
+        high=1_000_000,
+    ),
+    "jitter_canvas": Known(
+        str,
+        "What is shifted: a window over a larger canvas (priors see the window, or the whole canvas), "
+        "or the picture itself, with black moving in.",
+        "window",
+        choices=("window", "canvas", "zero_padded"),
+    ),
+    "bound": Known(
+        float,
+        "Largest distance of a pixel from the mean colour, on the 0..255 scale; longer ones are cut after each step.",
+        otherwise="no bound",
+        low=0.0,
+        high=1e6,
+        above=True,
+    ),
+    "initial_std": Known(float, "Standard deviation of the noise that a trial starts from.", 0.1, low=0.0, high=10.0),
+    "initial_noise": Known(
+        str,
+        "Noise to start from: normal around mid grey, uniform around the network's mean colour, or normal around that "
+        "colour with exactly this deviation.",
+        "normal",
+        choices=("normal", "uniform", "unit_norm"),
+    ),
+    COARSE_TO_FINE: Known(
+        list,
+        f"From small to full size: {_PAIRS} factor by which the picture is smaller.",
+        otherwise="full size throughout",
+    ),
 }
 
 OF_HAND_CRAFTED: Mapping[str, Mapping[str, Known]] = {
-    "total_variation": {**_OF_EVERY_PRIOR, "beta": Known(float, low=1.0, high=10.0)},
-    "alpha_norm": {
-        **_OF_EVERY_PRIOR,
-        "alpha": Known(float, low=1.0, high=20.0),
-        "centre": Known(str, choices=("picture", "channel", "data")),
+    "total_variation": {
+        **_of_every_prior("the difference of neighbouring pixels"),
+        "beta": Known(float, "Exponent of the differences: 2 smooths, 1 keeps edges.", 2.0, low=1.0, high=10.0),
     },
-    "isotropic_range": {**_OF_EVERY_PRIOR, "alpha": Known(float, low=1.0, high=20.0)},
+    "alpha_norm": {
+        **_of_every_prior("the distance of each colour value from the mean"),
+        "alpha": Known(float, "Exponent of the distances.", 6.0, low=1.0, high=20.0),
+        "centre": Known(
+            str,
+            "The mean: the picture's own, its own in each channel, or the network's.",
+            "picture",
+            choices=("picture", "channel", "data"),
+        ),
+    },
+    "isotropic_range": {
+        **_of_every_prior("the distance of each pixel from the network's mean colour"),
+        "alpha": Known(float, "Exponent of the distances.", 6.0, low=1.0, high=20.0),
+    },
 }
 
 OF_TRAINED: Mapping[str, Known] = {
-    **_OF_EVERY_PRIOR,
-    "expert": Known(str, choices=EXPERTS),
-    "patch_size": Known(int, low=2, high=32),
-    "patch_stride": Known(int, low=1, high=32),
-    "bank": Known(str, choices=("full", "channelwise", "separable")),
-    "dims": Known(int, low=1, high=10_000),
-    "noise_level": Known(float, low=0.0, high=100.0, above=True),
-    "prior": Known(str),
-    NOISE_SCHEDULE: _PAIRS,
+    **_of_every_prior("what the trained prior finds unusual"),
+    "expert": Known(
+        str,
+        "Kind of prior: over patches (`logistic`, `student_t`), a field of filters (`convolutional`), or a denoiser.",
+        "student_t",
+        choices=EXPERTS,
+    ),
+    "patch_size": Known(
+        int, "Side of the patches.", otherwise="8 on the picture, on a map the last kernel's side", low=2, high=32
+    ),
+    "patch_stride": Known(
+        int, "One patch in stride x stride is looked at in each step, drawn anew.", otherwise="1", low=1, high=32
+    ),
+    "bank": Known(
+        str,
+        "How filters divide a map's channels: over all, each channel for itself, or space and channels one after the "
+        "other.",
+        otherwise="full",
+        choices=("full", "channelwise", "separable"),
+    ),
+    "dims": Known(
+        int,
+        "Dimensions that are left of a map's patches before training.",
+        otherwise="by the layer",
+        low=1,
+        high=10_000,
+    ),
+    "noise_level": Known(
+        float,
+        "Noise at which a field or denoiser acts: of RGB in [0, 1], on maps relative to their deviation.",
+        otherwise="the prior's own",
+        low=0.0,
+        high=100.0,
+        above=True,
+    ),
+    "prior": Known(
+        str, "Key or name of a prior from `restoration prior list`, in place of all that says how to train one."
+    ),
+    NOISE_SCHEDULE: Known(
+        list, f"The noise level over the iterations: {_PAIRS} level.", otherwise="`noise_level` throughout"
+    ),
 }
 
 OF_PATCH_EXPERTS = ("patch_size", "patch_stride", "bank", "dims")
@@ -197,7 +258,7 @@ def unknown_parameter(name: str) -> str:
     """Return the message for a parameter name that does not exist."""
     group = group_of(name)
     if group is not None:
-        return unknown("parameter", name, [f"{group}.{known}" for known in (*children_of(group), OPTIONAL)])
+        return unknown("parameter", name, [f"{group}.{known}" for known in (*children_of(group), OPTIONAL)], LISTING)
     if name == "priors" or name.startswith(_TRAINED):
         return (
             f"{brief(name)} is no prior; valid: priors.image or priors.<layer>, each with @label for a second one "
@@ -205,4 +266,4 @@ def unknown_parameter(name: str) -> str:
         )
     hand_crafted = [f"{group}.{child}" for group, children in OF_HAND_CRAFTED.items() for child in children]
     valid = sorted([*OPTIMISER, *hand_crafted, *(f"priors.image.{child}" for child in OF_TRAINED)])
-    return unknown("parameter", name, valid)
+    return unknown("parameter", name, valid, LISTING)

@@ -31,7 +31,7 @@ def look_at_the_world(sections: Mapping[str, Any]) -> tuple[dict[str, Any], list
     known = dict(sections)
     faults: list[Fault] = []
     _pictures(known, faults)
-    classifier = _network(known["network"], faults) if "network" in known else None
+    classifier = open_outline(known["network"], faults) if "network" in known else None
     if "match" in known and classifier is not None:
         known["match"] = _match(known["match"], classifier, known.get("image_size"), faults)
     if "parameters" in known and classifier is not None:
@@ -86,7 +86,8 @@ def _content(reference: str, size: int) -> str:
     return hashlib.sha256(load_image(reference, size).tobytes()).hexdigest()
 
 
-def _network(network: NetworkSpec, faults: list[Fault]) -> Classifier | None:
+def open_outline(network: NetworkSpec, faults: list[Fault]) -> Classifier | None:
+    """Return the network with layers and shapes but without the sweep's weights; None, and why, where it has none."""
     import torch
 
     from restoration_core.networks import is_path, network_entries, network_names, open_network, outline_network

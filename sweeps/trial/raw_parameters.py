@@ -16,6 +16,7 @@ from sweeps.spec.parameter import listed_value
 from sweeps.spec.parameter_names import (
     BASELINE_UNITS,
     ENABLED,
+    OPTIMISER,
     PRESET,
     RAW,
     RAW_WEIGHT,
@@ -24,15 +25,7 @@ from sweeps.spec.parameter_names import (
 )
 
 OPTIMISER_DEFAULTS: Mapping[str, Any] = {
-    "optimizer": "adam",
-    "learning_rate": 0.05,
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "momentum": 0.9,
-    "jitter": 1,
-    "jitter_canvas": "window",
-    "initial_std": 0.1,
-    "initial_noise": "normal",
+    name: known.default for name, known in OPTIMISER.items() if known.default is not None
 }
 
 
