@@ -7,6 +7,7 @@ import shlex
 import streamlit as st
 
 from dashboard.text import escape_markdown
+from sweeps.shown_address import show_url
 
 SWEEPS_PAGE = "views/sweeps.py"
 SWEEP_PAGE = "views/sweep.py"
@@ -53,4 +54,4 @@ def shell(*words: str) -> str:
 
 def with_store(url: str, *words: str) -> str:
     """Return a `restoration` command with the store it must read, left out where it is the default."""
-    return shell("restoration", *words, *([] if url == "sqlite:///restoration.db" else ["--store", url]))
+    return shell("restoration", *words, *([] if url == "sqlite:///restoration.db" else ["--store", show_url(url)]))
