@@ -62,18 +62,14 @@ class TotalVariation(Prior):
 
     def energy(self, x: Tensor) -> Tensor:
         pixels = x.shape[-2] * x.shape[-1]
-        if (
-            self.beta == 2 and self.edges == "replicate"
-        ):  # the sum splits into both directions, which saves a tensor of the picture's size
+        if self.beta == 2 and self.edges == "replicate":  # splits into both directions: no full-size map is needed
             down = (x[..., 1:, :] - x[..., :-1, :]).square_().sum((1, 2, 3))
             right = (x[..., 1:] - x[..., :-1]).square_().sum((1, 2, 3))
             return (down + right) / pixels
         _, _, square = self._differences(x)
         if self.beta >= 2 or self.near_zero == "clamp":
             return square.pow_(self.beta / 2).sum((1, 2, 3)) / pixels
-        offset = x.new_full((1,), self.smallest_square).pow_(
-            self.beta / 2
-        )  # in the dtype of x, so that it is rounded alike
+        offset = x.new_full((1,), self.smallest_square).pow_(self.beta / 2)  # a tensor, to be rounded like x
         return square.add_(self.smallest_square).pow_(self.beta / 2).sub_(offset).sum((1, 2, 3)) / pixels
 
     def gradient(self, x: Tensor) -> Tensor:

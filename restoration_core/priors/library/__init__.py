@@ -1,4 +1,4 @@
-"""The prior library: families by name, priors as files, trained once under the hash of their recipe."""
+"""The prior library: priors are trained once and kept as files under the hash of their recipe."""
 
 from restoration_core.priors.library.blobs import from_blob
 from restoration_core.priors.library.families import FAMILIES, family_by_name

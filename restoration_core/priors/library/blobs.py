@@ -1,4 +1,4 @@
-"""A trained prior as bytes: safetensors, the recipe and the report as JSON in its header. Nothing is unpickled."""
+"""A trained prior as bytes: safetensors with recipe and report as JSON in the header. Nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def to_blob(trained: Trained, description: str = "", *, half: bool = False) -> b
     Args:
         trained: the prior, its recipe and its report.
         description: one sentence for people, kept in the header.
-        half: keep filters (tensors of four dimensions) in float16, about 3 digits, where that is what it costs; all
-            else is float32.
+        half: keep filters (tensors of four dimensions) in float16, unless that loses more than 3 digits; all other
+            tensors are float32.
     """
     family = family_by_name(trained.recipe.family)
     tensors = family.tensors(trained.prior.to("cpu", torch.float32))
@@ -42,11 +42,11 @@ def from_blob(blob: bytes, source: str = "prior") -> Trained:
     """Return the prior kept in ``blob``.
 
     Args:
-        blob: what :func:`to_blob` gave.
+        blob: from :func:`to_blob`.
         source: where the bytes come from, for the message.
 
     Raises:
-        InputError: not such a file, cut off, or with contents that do not belong together.
+        InputError: other bytes, a file that is cut off, or contents that do not belong together.
     """
     recipe, report, _ = read_header(blob, source)
     try:
@@ -58,14 +58,14 @@ def from_blob(blob: bytes, source: str = "prior") -> Trained:
 
 
 def _halved(tensor: Tensor) -> Tensor:
-    """Return the tensor in float16, or itself where numbers too large or too small for that would be lost."""
+    """Return the tensor in float16, or itself where it holds numbers that float16 cannot."""
     rounded = tensor.half()
     lost = (rounded.float() - tensor).norm()
     return rounded if bool(lost <= 1e-3 * tensor.norm()) else tensor
 
 
 def _single(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors with floating-point ones in float32."""
+    """Return the tensors, those of floating-point numbers in float32."""
     return {name: part.float() if part.is_floating_point() else part for name, part in tensors.items()}
 
 
@@ -73,7 +73,7 @@ def read_header(blob: bytes, source: str = "prior") -> tuple[PriorRecipe, Traini
     """Return recipe, report and description without reading the tensors; ``blob`` may end after the header.
 
     Raises:
-        InputError: not a prior, or one whose recipe does not have the key it names.
+        InputError: not a prior, or one whose recipe does not have the key that the file names.
     """
     try:
         length = int.from_bytes(blob[:8], "little")

@@ -1,4 +1,4 @@
-"""The feature maps that the bundled priors learn from."""
+"""Feature maps of the bundled network, for training priors that name it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from restoration_core.priors.training import PriorRecipe
 
 
 def bundled_maps(recipe: PriorRecipe, pictures: MapSource) -> MapSource:
-    """Return the maps that a recipe learns from, of some pictures, where the network is the bundled one.
+    """Return the maps that a recipe is trained on, of some pictures, if the network is the bundled one.
 
     Raises:
-        InputError: another network or other weights, which must be given.
+        InputError: another network or other weights, which the caller would have to give.
     """
     from restoration_core.networks import open_network
 

@@ -1,4 +1,4 @@
-"""The families of trained priors by name: a new one is a file of its own and a line here."""
+"""The families of trained priors by name. A new one is a folder of its own and a line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The prior library: trained priors under the hash of their recipes, trained once when first asked for."""
+"""The prior library: priors kept under the hash of their recipe, and trained when first asked for."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Entry:
 
     Attributes:
         key: hash of the recipe.
-        name: the recipe's title, for people; several priors may share it.
-        recipe: what it was made of.
+        name: the recipe's title; several priors may share it.
+        recipe: how it was trained.
         report: how its training went.
         description: one sentence.
         bundled: it ships with the package.
@@ -48,11 +48,11 @@ class Entry:
 
 
 class PriorLibrary:
-    """Trained priors in a folder, and those that ship with the package.
+    """The trained priors in a folder, together with those that ship with the package.
 
     Args:
-        root: the folder, made when something is written; by default the environment variable RESTORATION_PRIORS, else
-            ``deep-restoration/priors`` in the user's cache folder.
+        root: the folder, made when something is written. By default it is named by the environment variable
+            RESTORATION_PRIORS, else it is ``deep-restoration/priors`` in the user's cache folder.
     """
 
     def __init__(self, root: Path | str | None = None) -> None:
@@ -72,21 +72,21 @@ class PriorLibrary:
         *,
         half: bool = False,
     ) -> Prior:
-        """Return the prior of ``recipe``: bundled, kept, or trained now and kept.
+        """Return the prior of ``recipe``; train and keep it if it is neither kept nor bundled.
 
-        Two processes that ask for the same missing prior train it once: the second waits for the first. A training
-        that was killed goes on where it was.
+        If two processes ask for the same missing prior, one trains it and the other waits. A training that was killed
+        goes on where it was.
 
         Args:
-            recipe: what to return.
-            source: called for the maps when they are needed; not needed for the sample pictures, nor for their maps
-                in the bundled network.
+            recipe: of the prior.
+            source: called for the maps if the prior must be trained. May be None for the sample pictures, and for
+                their maps in the bundled network.
             progress: called at every check of a training with (step, most steps, held-out loss).
             description: one sentence kept with a prior that is trained now.
-            half: keep the filters of a prior that is trained now in float16; it is returned as it is kept.
+            half: keep the filters of a prior that is trained now in float16; the prior returned has those too.
 
         Raises:
-            InputError: the prior must be trained and its photographs are not given, or are others.
+            InputError: the prior must be trained, and ``source`` is missing or gives other photographs.
         """
         found = self._find_key(recipe.key)
         if found is None:
@@ -101,33 +101,33 @@ class PriorLibrary:
         return self._read(found).prior
 
     def checkpoint(self, recipe: PriorRecipe) -> Checkpoint:
-        """Return where a training of ``recipe`` keeps its state, to go on from after a kill."""
+        """Return the checkpoint of a training of ``recipe``."""
         return Checkpoint(self.root / f"{recipe.key}.checkpoint", recipe.key)
 
     def load(self, name: str) -> Prior:
-        """Return the prior with this key, the unique start of one, or this name (see :meth:`entry`)."""
+        """Return the prior with this key, beginning of a key, or name (see :meth:`entry`)."""
         return self._read(self.entry(name).path).prior
 
     def trained(self, name: str) -> Trained:
-        """Return prior, recipe and report together."""
+        """Return the prior with its recipe and report; ``name`` as for :meth:`entry`."""
         return self._read(self.entry(name).path)
 
     def blob(self, name: str) -> bytes:
-        """Return the prior's file as bytes, to send elsewhere; :func:`from_blob` or :meth:`add` takes them there."""
+        """Return the prior's file as bytes, for :func:`from_blob` or :meth:`add` elsewhere."""
         return self.entry(name).path.read_bytes()
 
     def add(self, blob: bytes) -> str:
-        """Keep a prior given as bytes, and return its key; a prior that is there already is left as it is."""
+        """Keep a prior given as bytes and return its key; one that is kept already is not changed."""
         key = from_blob(blob).recipe.key
         if self._find_key(key) is None:
             self._write(key, blob)
         return key
 
     def entry(self, name: str) -> Entry:
-        """Return the entry with this key, the unique start of a key, or this name.
+        """Return the entry with this key, this beginning of a key, or this name.
 
         Raises:
-            InputError: none or several fit.
+            InputError: there is none, or there are several.
         """
         entries = self.list()
         exact = [entry for entry in entries if entry.key == name]
@@ -154,7 +154,7 @@ class PriorLibrary:
             ) from error
 
     def list(self) -> tuple[Entry, ...]:
-        """Return all priors, bundled ones first, then by name; files that are no priors are passed over."""
+        """Return all priors, bundled ones first, then by name; other files are ignored."""
         entries: dict[str, Entry] = {}
         for folder, bundled in ((_BUNDLED, True), (self.root, False)):
             for path in sorted(folder.glob(f"*{_SUFFIX}")):
@@ -194,14 +194,14 @@ class PriorLibrary:
 
     @contextlib.contextmanager
     def _locked(self, key: str) -> Iterator[None]:
-        """Hold the lock of one key; the system frees it when a process dies. Its file is gone afterwards."""
+        """Hold the lock of one key and delete its file afterwards. The system frees it when a process dies."""
         self.make_root()
         path = self.root / f"{key}.lock"
         while True:
             with path.open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not _is_file_of(path, lock.fileno()):
-                    continue  # the process waited for has removed it: this lock would hold nobody off
+                    continue  # the process that held it has deleted the file, so others would not see this lock
                 try:
                     yield
                 finally:
@@ -241,7 +241,7 @@ def _source(recipe: PriorRecipe, given: Callable[[], MapSource] | None) -> MapSo
 def _entry(path: Path, bundled: bool) -> Entry:
     with path.open("rb") as file:
         head = file.read(8)
-        # A header is a few kilobytes; a file that claims more is damaged, and is not read to find that out.
+        # A header is a few kilobytes; if a damaged file claims more, the rest is not read.
         head += file.read(min(int.from_bytes(head, "little"), 1 << 20))
     recipe, report, description = read_header(head, str(path))
     return Entry(recipe.key, recipe.title, recipe, report, description, bundled, path)

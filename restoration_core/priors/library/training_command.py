@@ -1,4 +1,4 @@
-"""The command line that trains the prior of a recipe, for messages about priors that are missing."""
+"""The command that trains the prior of a recipe, for messages about missing priors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPTIONS = frozenset(
     {"expert", "patch_size", "experts", "bank", "multiplier", "whitening", "dims", "sigma", "short_side", "patches"}
     | {"iterations", "batch", "learning_rate", "seed"}
 )
-# The command takes these from the layer or from each other where they are not given, so they are always named.
+# The defaults of these depend on the layer or on each other, so they are always named.
 _ALWAYS = {
     "patch_experts": {"sigma", "short_side", "free_norms", "patches", "iterations", "learning_rate"},
     "convolutional_experts": {"short_side"},
@@ -32,9 +32,9 @@ _ALWAYS_ON_MAPS = {
 
 
 def training_command(recipe: PriorRecipe) -> str:
-    """Return the ``restoration prior train`` that gives a recipe's key, with FOLDER for photographs of one's own.
+    """Return the ``restoration prior train`` that gives a prior with the recipe's key.
 
-    Weights of a network that are not its usual ones are left to the user.
+    FOLDER stands for a folder of photographs. Weights of a network other than its usual ones are not named.
     """
     words = ["restoration prior train"]
     if recipe.pictures != SAMPLES:

@@ -1,4 +1,4 @@
-"""What trained priors learn from: photographs, and a layer's feature maps of them, a few at a time."""
+"""What priors are trained on: photographs, or a layer's feature maps of them, read a few at a time."""
 
 from restoration_core.priors.maps.feature_maps import (
     FeatureMaps,

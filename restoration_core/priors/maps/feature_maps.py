@@ -1,4 +1,4 @@
-"""A layer's feature maps of photographs, computed a few pictures at a time, and the patch size a layer suggests."""
+"""A layer's feature maps of photographs, computed a few at a time, and the usual patch size on a layer."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _SMALLEST_SIDE = 64
 class FeatureMaps:
     """A :class:`MapSource`: the maps of one layer of a network over the pictures of another source.
 
-    Pictures keep their shape (only the fully connected layers of a network need squares). Neighbours of equal size go
-    through the network together, so the same request gives the same bits.
+    Pictures keep their shape (only fully connected layers need squares). Neighbouring pictures of equal size go through
+    the network together. The same request always gives the same bits.
 
     Args:
         classifier: the network, on the CPU in float32.
-        layer: whose maps; any name the network resolves.
+        layer: the layer, by any name that the network resolves.
         pictures: RGB in [0, 1].
 
     Raises:
@@ -57,7 +57,7 @@ class FeatureMaps:
         return tuple(known[size] for size in self._pictures.sizes)
 
     def maps(self, indices: Sequence[int]) -> list[Tensor]:
-        """Return the maps of some pictures, each ``(C, H, W)``, float32, as the network gives them."""
+        """Return the maps of some pictures, each ``(C, H, W)``, float32, not scaled."""
         found: list[Tensor] = []
         for first in range(0, len(indices), _PICTURES_AT_ONCE):
             pictures = self._pictures.maps(indices[first : first + _PICTURES_AT_ONCE])
@@ -67,14 +67,14 @@ class FeatureMaps:
 
     @torch.no_grad()
     def _features(self, pictures: Tensor) -> list[Tensor]:
-        # A batch of one may differ from the same row in a larger batch in the last bit, so it is never run.
+        # A picture alone may differ in the last bit from itself in a larger batch, so it never goes alone.
         padded = pictures if len(pictures) > 1 else torch.cat([pictures, pictures])
         found = self._classifier.features(padded, [self._layer])[self._layer]
         return [part.contiguous() for part in found[: len(pictures)]]
 
 
 def layer_maps(classifier: Classifier, layer: str) -> LayerMaps:
-    """Return what a recipe calls the maps of a layer."""
+    """Return how a recipe names the maps of a layer."""
     return LayerMaps(classifier.name, classifier.weights_id, classifier.resolve(layer))
 
 
@@ -91,10 +91,11 @@ def map_shape(classifier: Classifier, layer: str) -> tuple[int, int, int]:
 
 
 def default_patch_size(classifier: Classifier, layer: str) -> int:
-    """Return the patch size a layer suggests: what its last convolution or pooling sees of the layer before.
+    """Return the usual patch size on a layer: the window of its last convolution or pooling on the layer before.
 
-    The side of the kernel, its dilation counted, of the last operation that looked at more than one position, at least
-    2; where branches join, of the branch that sees most of the picture. conv2/lin and conv2/relu of AlexNet give 5.
+    It is the side of the kernel (with its dilation) of the last operation that sees more than one position, and at
+    least 2. Where branches join, the branch with the largest receptive field counts. It is 5 for conv2/lin and
+    conv2/relu of AlexNet.
 
     Raises:
         InputError: an unknown layer, or one whose output is no map.
@@ -106,5 +107,5 @@ def default_patch_size(classifier: Classifier, layer: str) -> int:
 
 
 def map_short_side(classifier: Classifier) -> int:
-    """Return the shorter side of the pictures a layer's prior learns from by default: the native one, at least 64."""
+    """Return the usual shorter side of the pictures that a layer's prior is trained on: the native one, at least 64."""
     return max(_SMALLEST_SIDE, classifier.native_size)

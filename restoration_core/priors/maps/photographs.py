@@ -1,4 +1,4 @@
-"""Photographs to train on: a folder or the sample pictures, resized, with a name that depends on their content only."""
+"""Photographs to train on: a folder or the sample pictures, named by a hash of their content."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from restoration_core.images import MAX_PIXELS, folder_pictures, open_picture, s
 from restoration_core.paths import shown
 from restoration_core.priors.maps.source import SAMPLES
 
-# Decoded pictures kept in memory, as bytes; those beyond are read again when they are asked for.
 _KEPT_BYTES = 1 << 30
+"""Most memory of decoded pictures; those beyond are read again each time."""
 
 
 @dataclass(frozen=True)
 class Photographs:
-    """Pictures of any sizes and what a recipe calls them: a :class:`MapSource`.
+    """A :class:`MapSource` of pictures of any sizes.
 
     Attributes:
-        identity: ``samples``, or ``sha256:`` and the hash over the sorted hashes of the files.
+        identity: their name in recipes: ``samples``, or ``sha256:`` and a hash over the sorted hashes of the files.
         pictures: each ``(3, H, W)``, float32, RGB in [0, 1], in an order that depends on the content only.
     """
 
@@ -55,7 +55,7 @@ class Photographs:
 
 
 class PictureFiles(Sequence[Tensor]):
-    """Pictures in files, decoded when asked for: up to a gibibyte of them is kept, however many there are.
+    """Pictures in files, decoded when asked for; at most a gibibyte of them is kept in memory.
 
     Args:
         paths: the files.
@@ -134,7 +134,7 @@ def _digest(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
-        return ""  # told with the other pictures that cannot be read
+        return ""  # reported later, with the other pictures that cannot be read
 
 
 def _read(path: Path, short_side: int | None) -> NDArray[np.uint8]:

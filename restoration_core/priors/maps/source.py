@@ -1,4 +1,4 @@
-"""What a training reads: pictures, or a layer's feature maps of them, a few at a time."""
+"""What a training reads its maps from, and checks of it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from restoration_core.errors import InputError
 
 SAMPLES = "samples"
 BUNDLED_PICTURES = "sha256:74a815c0eb07a380aba8b23b7ca4af650b21d9301aae9204e442193e8b46f4a8"
-"""What the bundled priors learned from: the 200 training photographs of the Berkeley segmentation data set BSDS500."""
+"""What the bundled priors were trained on: the 200 training photographs of the Berkeley data set BSDS500."""
 
 
 @dataclass(frozen=True)
 class LayerMaps:
-    """Which layer of which network a prior on feature maps belongs to.
+    """The layer and network that a prior on feature maps belongs to.
 
     Attributes:
         network: the network's name.
@@ -37,7 +37,7 @@ class MapSource(Protocol):
     """Maps to learn from, in an order that depends on their content only.
 
     Attributes:
-        identity: what a recipe calls the pictures: ``samples`` for those of the package, or ``sha256:`` and a hash over
+        identity: the pictures' name in recipes: ``samples`` for those of the package, or ``sha256:`` and a hash over
             the files.
         channels: of every map.
         layer_maps: the layer the maps come from; None for the pictures themselves.
@@ -60,7 +60,7 @@ class MapSource(Protocol):
     def maps(self, indices: Sequence[int]) -> list[Tensor]:
         """Return some maps, each ``(C, H, W)``, float32; pictures are RGB in [0, 1], resized as the recipe says.
 
-        They are read or computed anew at each call: ask for a few at a time (:func:`in_batches`).
+        They are read or computed anew at each call, so ask for a few at a time (:func:`in_batches`).
         """
         ...
 
@@ -71,10 +71,10 @@ def in_batches(count: int, size: int) -> list[range]:
 
 
 def check_contrast(source: MapSource) -> None:
-    """Refuse maps without any contrast; reads them until one has some, which the first of photographs has.
+    """Refuse maps without any contrast. They are read up to the first that has some.
 
     Raises:
-        InputError: every channel of every map has one value everywhere.
+        InputError: in every map each channel has the same value everywhere.
     """
     for index in range(len(source)):
         channels = source.maps([index])[0].flatten(1)
@@ -91,7 +91,7 @@ def check_source(maps: LayerMaps | None, pictures: str, source: MapSource) -> No
     Args:
         maps: the recipe's layer.
         pictures: the recipe's pictures.
-        source: what is offered.
+        source: the source that was given.
 
     Raises:
         InputError: other pictures, or maps of another layer.

@@ -1,4 +1,4 @@
-"""Products of experts over overlapping patches, on pictures or feature maps, fitted by score matching."""
+"""Products of experts over overlapping patches of pictures or feature maps, trained by score matching."""
 
 from restoration_core.priors.patch_experts.channel_subset import ChannelSubset
 from restoration_core.priors.patch_experts.channelwise_experts import ChannelwiseExperts

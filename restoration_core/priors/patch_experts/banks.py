@@ -1,4 +1,4 @@
-"""Banks of filters while they are trained in whitened coordinates: what is free, the loss, and the prior it becomes."""
+"""Banks of filters in training: their parameters in whitened coordinates, the loss, and the prior made of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Bank(abc.ABC):
     Alphas are ``softplus(a)``; filters have norm 1 in whitened coordinates unless ``free_norms``.
 
     Attributes:
-        leaves: what the optimiser moves, by name.
+        leaves: the tensors that the optimiser changes, by name.
     """
 
     def __init__(self, expert: Expert, free_norms: bool, leaves: Mapping[str, Tensor]) -> None:
@@ -41,11 +41,11 @@ class Bank(abc.ABC):
 
     @abc.abstractmethod
     def kept(self) -> dict[str, Tensor]:
-        """Return copies of the effective tensors, from which :meth:`prior` makes the prior."""
+        """Return copies of filters and alphas as they are now, from which :meth:`prior` makes the prior."""
 
     @abc.abstractmethod
     def prior(self, kept: Mapping[str, Tensor], whitening: Whitening, size: int) -> PatchField:
-        """Return the prior on raw patches, whitening folded in."""
+        """Return the prior on raw patches: the whitening becomes part of its filters."""
 
     def _alphas(self) -> Tensor:
         return F.softplus(self.leaves["softness"])
@@ -104,7 +104,8 @@ class ChannelwiseBank(Bank):
 class SeparableBank(Bank):
     """``experts`` filters that mix ``groups * multiplier`` depth-wise ones, each over ``dims`` coordinates.
 
-    Whitening is per channel, which keeps the filters separable; what goes on between channels is left to the mixing.
+    Each channel is whitened by itself, which keeps the filters separable; dependences between channels are learned by
+    the mixing.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class SeparableBank(Bank):
         return SeparableExperts(deep, kept["pointwise"], kept["alphas"], bias, self._expert)
 
     def _stages(self) -> tuple[Tensor, Tensor]:
-        """Return both stages, the norm of the composed filters in the second."""
+        """Return depth-wise filters of norm 1, and the mixing, which carries the norm of the whole filters."""
         depthwise, pointwise = F.normalize(self.leaves["depthwise"], dim=2), self.leaves["pointwise"]
         if not self._free_norms:
             pointwise = pointwise / _compose(depthwise, pointwise).norm(dim=1, keepdim=True).clamp(min=1e-12)
@@ -154,7 +155,7 @@ def _compose(depthwise: Tensor, pointwise: Tensor) -> Tensor:
 
 
 def _softness(shape: tuple[int, ...], dims_per_expert: float) -> Tensor:
-    # Experts that together give white Gaussian data about its own curvature: sum_k alpha_k w_k w_k^T near the identity.
-    # Few filters cannot make up for all the dimensions that they leave out.
+    # With this alpha the experts together have about the curvature of white Gaussian data: sum_k alpha_k w_k w_k^T is
+    # near the identity. The limit is for few filters, which cannot stand for all dimensions.
     alpha = 1.5 * min(dims_per_expert, _LARGEST_START)
     return torch.full(shape, alpha + math.log(-math.expm1(-alpha)))  # the inverse of softplus

@@ -1,4 +1,4 @@
-"""A prior on some channels of a map: the others are free."""
+"""A prior on some channels of a map, which leaves the others free."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from restoration_core.priors.tensor_checks import check_channels_of
 
 
 class ChannelSubset(Prior):
-    """``E(x) = F(x[chosen])`` for a field ``F`` over ``len(chosen)`` channels; the gradient of the others is 0.
+    """``E(x) = F(x[chosen])`` for a field ``F`` over ``len(chosen)`` channels; the gradient is 0 in the others.
 
     Args:
         field: the prior on the chosen channels.
@@ -22,7 +22,7 @@ class ChannelSubset(Prior):
         channels: of the whole map.
 
     Raises:
-        InputError: numbers that are out of range or come twice, or another number of them than the field takes.
+        InputError: channel numbers that are out of range or repeated, or not as many as the field takes.
     """
 
     def __init__(self, field: PatchField, chosen: Sequence[int], channels: int) -> None:
@@ -93,7 +93,7 @@ def check_channels(chosen: Sequence[int], channels: int | None = None) -> None:
     """Refuse a choice of channels that is empty, negative, repeated, or beyond ``channels``.
 
     Raises:
-        InputError: with what is wrong.
+        InputError: such a choice.
     """
     highest = max(chosen, default=-1)
     if not chosen or min(chosen) < 0 or len(set(chosen)) != len(chosen):

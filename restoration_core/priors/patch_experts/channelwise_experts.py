@@ -1,4 +1,4 @@
-"""Channel-wise experts: a bank of filters for each channel of a map, each seeing its own channel only."""
+"""Channel-wise experts: each channel of a map has filters of its own."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from restoration_core.priors.tensor_checks import check_parts, check_square
 class ChannelwiseExperts(PatchField):
     """``E(x) = 1/P sum_p sum_c sum_k alpha_ck (-G(w_ck . x_cp + b_ck))``, ``x_cp`` being channel ``c`` of patch ``p``.
 
-    The channels are independent under this density, which keeps the patches small where a layer has many of them. The
-    gradient of channel ``c`` is ``1/P sum_p R_p^T sum_k alpha_ck (-g(s_ckp)) w_ck``.
+    The channels are independent under this density, so that patches have few dimensions even where a layer has many
+    channels. The gradient of channel ``c`` is ``1/P sum_p R_p^T sum_k alpha_ck (-g(s_ckp)) w_ck``.
 
     Args:
-        filters: ``w``, ``(C, K, size, size)``, acting on raw patches (whitening folded in).
+        filters: ``w``, ``(C, K, size, size)``, acting on raw patches (the whitening is part of them).
         alphas: ``(C, K)``, positive.
         bias: ``b``, ``(C, K)``.
         expert: gives ``G`` and ``g``.

@@ -1,4 +1,4 @@
-"""The recipes that are meant where little is said: of patch experts on pictures, on a layer, the thesis's own."""
+"""Recipes of patch experts that are used where a user names little: for pictures, for a layer, and the thesis's."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
     from restoration_core.networks import Classifier
 
 BUNDLED_NETWORK = "cifar_alexnet"
-# Layers of the bundled network whose Student-t priors ship with the package.
 BUNDLED_LAYERS = ("conv1/relu", "conv2/relu")
-
-# A tenth of the maps' own deviation: what a reconstruction at the layer above leaves open is larger.
+"""Layers of the bundled network whose Student-t priors ship with the package."""
 MAP_SIGMA = 0.1
-# Directions kept of a full bank: the others hold little of the variance and most of the time.
+"""Noise on the patches of maps, relative to the maps' deviation: less than the errors of reconstructed maps."""
 MAP_DIMS = 300
+"""Whitened dimensions of a full bank on maps: the others hold little variance and would take most of the time."""
 RECONSTRUCTION_SIGMA = 0.08
-"""Noise on the patches that priors on pictures learn from, RGB in [0, 1]."""
+"""Noise on the patches of pictures, RGB in [0, 1]."""
 FREE_NORMS_RATE, UNIT_NORMS_RATE = 0.003, 0.05
-"""Adam's first rate for filters of any norm, and for filters of norm 1."""
+"""Adam's rate at the start, for filters of any norm and for filters of norm 1."""
 
 
 def default_recipe(
@@ -38,21 +37,22 @@ def default_recipe(
     layer: str | None = None,
     network: Classifier | str = "cifar_alexnet",
 ) -> Recipe:
-    """Return the recipe that a spec means when it names only an expert, and a patch size or a layer.
+    """Return the recipe of a prior that is named only by its expert, and perhaps a patch size or a layer.
 
-    For pictures and 8 x 8, and for the layers of the bundled network that have one, it is that of the bundled prior.
-    Others are trained from the sample pictures when first asked for, on one core in less than a minute for pictures
-    and a few minutes for a layer; with twice as many experts as dimensions, at most 256 for pictures and 512 for maps.
+    For pictures with patches of 8 x 8, and for some layers of the bundled network, it is the recipe of a prior that
+    ships with the package. Others are trained from the sample pictures when first asked for, on one core in less than a
+    minute for pictures and in a few minutes for a layer. They have twice as many experts as dimensions, at most 256 for
+    pictures and 512 for maps.
 
-    Priors on pictures learn from patches under noise of 0.08, about the error that a reconstruction has to be brought
-    back from, with filters of any norm: unit norms fix the scale of every expert, and priors of clean patches do not
-    pull noisy pictures back (benchmarks/denoising.py). They need a smaller step than unit norms.
+    Priors on pictures learn from patches with noise of 0.08, which is about the error of a reconstruction in progress,
+    and their filters may have any norm. Priors learned from clean patches, or with filters of norm 1, pull noisy
+    pictures back too little (benchmarks/denoising.py shows it). Free norms need a smaller learning rate.
 
     Args:
         expert: name of the expert function.
-        patch_size: side of a patch; 8 for pictures and what the layer suggests for maps when None.
+        patch_size: side of a patch; when None 8 for pictures, and for maps what :func:`default_patch_size` gives.
         layer: whose maps; the pictures themselves when None.
-        network: the layer's network, or the name of one, opened with its usual weights.
+        network: the layer's network, or its name, with which it is opened with its usual weights.
 
     Raises:
         InputErrors: an unknown expert or a patch size outside 2..32.
@@ -77,7 +77,7 @@ def default_recipe(
 
 
 def thesis_recipe(expert: str) -> Recipe:
-    """Return the recipe of the bundled prior made as the thesis made its own: 512 unit-norm filters, clean patches.
+    """Return the recipe of the bundled prior that is trained as in the thesis: 512 unit-norm filters, clean patches.
 
     Raises:
         InputErrors: an unknown expert.

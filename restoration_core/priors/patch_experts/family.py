@@ -1,4 +1,4 @@
-"""The family ``patch_experts``: products of experts over patches, fitted by score matching."""
+"""The family ``patch_experts``: products of experts over patches, trained by score matching."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A field of patch experts: filters over all channels of a patch, on pictures or feature maps."""
+"""Patch experts whose filters span all channels of a patch."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class PatchExperts(PatchField):
     ``1/P sum_p R_p^T sum_k alpha_k (-g(s_kp)) w_k``, where ``R_p`` cuts patch ``p`` out.
 
     Args:
-        filters: ``w``, ``(K, C, size, size)``, acting on raw patches (whitening folded in).
+        filters: ``w``, ``(K, C, size, size)``, acting on raw patches (the whitening is part of them).
         alphas: ``(K,)``, positive.
-        bias: ``b``, ``(K,)``: what removing the data set's mean leaves.
+        bias: ``b``, ``(K,)``; it subtracts the data set's mean.
         expert: gives ``G`` and ``g``.
         patch_stride: see :class:`PatchField`.
 
@@ -39,7 +39,7 @@ class PatchExperts(PatchField):
         self.filters, self.alphas, self.bias = filters, alphas, bias
         flat = filters.reshape(count, -1)
         self._forward = torch.cat([flat, bias[:, None]], dim=1)
-        # The back-projection carries alpha and the expert's constant, so that no pass over the responses is needed.
+        # alpha and the expert's constant are part of the back-projection, which saves a pass over the responses.
         self._back = (flat * (alphas * expert.influence_gain)[:, None]).T.contiguous()
 
     def parts(self) -> dict[str, Tensor]:

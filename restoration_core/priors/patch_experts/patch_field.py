@@ -15,9 +15,9 @@ from restoration_core.priors.expert_functions import Expert
 from restoration_core.priors.prior import Prior
 from restoration_core.priors.tensor_checks import check_channels_of
 
-# Memory of the patches worked on at once: on a CPU small enough for caches and large enough for the matrix product to
-# run at full speed (measured: flat from 3 to 8 MiB); an accelerator wants more work in a launch.
 CPU_CHUNK_BYTES = 6 << 20
+"""Memory of the patches that are computed at once. On a CPU it is small enough for the caches and large enough for the
+matrix product to run at full speed (3 to 8 MiB were measured to be equally fast)."""
 _ACCELERATOR_CHUNK_BYTES = 256 << 20
 _SCRATCH_ROWS = 32
 
@@ -26,7 +26,7 @@ Buffers = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class _Grid:
-    """Patches of some rows of a batch: top-left corners at ``top + stride * i``, ``left + stride * j``."""
+    """Patches of some pictures of a batch, with top-left corners at ``top + stride * i``, ``left + stride * j``."""
 
     pictures: slice
     top: int
@@ -39,21 +39,21 @@ class _Grid:
 class PatchField(Prior):
     """``E(x) = 1/P sum_p sum_k alpha_k (-G(s_kp))`` over all ``P`` overlapping patches ``p`` of ``x``.
 
-    The responses ``s_kp`` are affine in the patch; the kinds of bank differ in how they are made. The energy is minus
-    the log-density of the learned Markov random field, divided by the number of patches, so that it does not grow with
-    the map (thesis eq. 9).
+    The responses ``s_kp`` are affine functions of the patch, which each kind of bank computes in its own way. The
+    energy is minus the log-density of the learned Markov random field, divided by the number of patches, so that it
+    does not grow with the map (thesis eq. 9).
 
-    Patches are cut, multiplied and put back a few rows at a time in buffers that are used again, so that memory does
-    not depend on the size of the map.
+    Patches are cut out, multiplied and added back a few rows at a time, in buffers that are used again, so that memory
+    does not depend on the size of the map.
 
     Args:
         channels: of the maps.
         patch_size: side of a patch in positions of the map.
-        groups: the channels are cut into so many runs of equal length, whose patches lie apart in the buffers.
-        alphas: ``(R,)``, one a response, positive.
+        groups: number of groups of channels (of equal size) that filters see separately; 1 for all together.
+        alphas: ``(R,)``, one for each response, positive.
         expert: gives ``G`` and ``g``.
-        patch_stride: with a stride ``t`` above 1, :meth:`gradient_at` and :meth:`energy_at` take one patch in ``t^2``;
-            :meth:`energy` and :meth:`gradient` are always the full sums.
+        patch_stride: with a stride ``t``, :meth:`gradient_at` and :meth:`energy_at` use one patch in ``t^2``.
+            :meth:`energy` and :meth:`gradient` always use all patches.
 
     Raises:
         InputError: an alpha that is not positive, or a stride below 1.
@@ -101,11 +101,11 @@ class PatchField(Prior):
 
     @abc.abstractmethod
     def dense_filters(self) -> tuple[Tensor, Tensor]:
-        """Return filters ``(R, C or 1, size, size)`` and their alphas ``(R,)``, to look at."""
+        """Return filters ``(R, C or 1, size, size)`` and their alphas ``(R,)``, to be drawn."""
 
     @abc.abstractmethod
     def _respond(self, columns: Tensor, buffers: Buffers) -> Tensor:
-        """Return the responses ``(R, P)`` of patches ``(groups, dims + 1, P)``, whose last row is ones."""
+        """Return the responses ``(R, P)`` of patches ``(groups, dims + 1, P)``, whose last row is 1 for the bias."""
 
     @abc.abstractmethod
     def _project_back(self, influence: Tensor, out: Tensor, buffers: Buffers) -> None:
@@ -127,23 +127,23 @@ class PatchField(Prior):
 
     @torch.no_grad()
     def energy_at(self, x: Tensor, offsets: Tensor) -> Tensor:
-        """Return the energy ``(B,)`` over the patches of :meth:`gradient_at`, scaled alike, whose gradient that is.
+        """Return the energy ``(B,)`` over the patches that :meth:`gradient_at` uses, and with its scale.
 
-        Its mean over all offsets is :meth:`energy`. Args and Raises as there.
+        Its gradient is :meth:`gradient_at`, its mean over all offsets :meth:`energy`. Args and Raises as there.
         """
         energy, _ = self._sum(x, self._few_patches(x, offsets), with_energy=True, with_gradient=False)
         return energy.mul_(self.patch_stride**2)
 
     @torch.no_grad()
     def gradient_at(self, x: Tensor, offsets: Tensor) -> Tensor:
-        """Return the gradient over one patch in ``patch_stride^2``, scaled so that it is unbiased.
+        """Return an unbiased estimate of the gradient from one patch in ``patch_stride^2``.
 
-        Row ``b`` takes the patches whose top-left corners lie at ``offsets[b] + patch_stride * (i, j)``, and the sum
-        is multiplied by ``patch_stride^2 / P``: the mean over all ``patch_stride^2`` offsets is :meth:`gradient`.
+        For row ``b`` these are the patches with top-left corners at ``offsets[b] + patch_stride * (i, j)``. The sum is
+        multiplied by ``patch_stride^2 / P``, so that the mean over all ``patch_stride^2`` offsets is :meth:`gradient`.
 
         Args:
             x: ``(B, C, H, W)``.
-            offsets: ``(B, 2)`` integers (down, right) in ``[0, patch_stride)``, drawn anew at each step.
+            offsets: ``(B, 2)`` integers (down, right) in ``[0, patch_stride)``, to be drawn anew at each step.
 
         Returns:
             ``(B, C, H, W)``.
@@ -177,7 +177,7 @@ class PatchField(Prior):
     def _sum(
         self, x: Tensor, grids: Sequence[_Grid], *, with_energy: bool, with_gradient: bool
     ) -> tuple[Tensor, Tensor]:
-        """Return energy and gradient summed over the patches of grids, over the number of all patches."""
+        """Return energy and gradient summed over the patches of the grids, divided by the number of all patches."""
         x = _in_rows(x.detach())
         energy = x.new_zeros(len(x))
         gradient = torch.zeros_like(x if with_gradient else x[:0])
@@ -220,7 +220,7 @@ class PatchField(Prior):
         return max(1, budget // (rows * x.element_size()))
 
     def _bands(self, x: Tensor, grid: _Grid) -> Iterator[_Grid]:
-        """Split a grid into bands of whole rows of patches, as even as can be."""
+        """Split a grid into bands of about equal numbers of rows that fit the memory budget."""
         across = grid.columns * (grid.pictures.stop - grid.pictures.start)
         bands = -(-grid.rows // max(1, self._chunk_patches(x) // across))
         for band in range(bands):
@@ -243,22 +243,22 @@ class PatchField(Prior):
         return self._respond(columns, buffers)
 
     def _log_density(self, responses: Tensor) -> Tensor:
-        """Return ``sum_k alpha_k G(s_k)`` of each patch, a few filters at a time to stay in the cache."""
+        """Return ``sum_k alpha_k G(s_k)`` of each patch, computed a few filters at a time to stay in the cache."""
         total = responses.new_zeros(responses.shape[1])
         for block, alphas in zip(responses.split(_SCRATCH_ROWS), self._weights.split(_SCRATCH_ROWS), strict=True):
             total += alphas @ self.expert.log_density(block)
         return total
 
     def _add_gradient(self, responses: Tensor, grid: _Grid, gradient: Tensor, buffers: Buffers) -> None:
-        """Add the patches' gradients to the pictures they were cut from; overwrites ``responses``."""
+        """Add the patches' gradients to the pictures that they were cut from; overwrites ``responses``."""
         rows = min(len(responses), _SCRATCH_ROWS)
         scratch = buffer(buffers, "scratch", (rows, responses.shape[1]), responses)
         influence = self.expert.influence_(responses, scratch)
         size, stride, count = self.patch_size, grid.stride, grid.pictures.stop - grid.pictures.start
-        # The patches of this chunk are no longer needed: their buffer takes their gradients.
+        # The patches are not needed any more, so their buffer is used for their gradients.
         columns = buffer(buffers, "patches", (self._groups, self._dims, responses.shape[1]), responses)
         self._project_back(influence, columns, buffers)
-        # Put back down first and then across, 2 * size additions instead of size^2: shifted sums of whole blocks.
+        # Added up down first and then across, which takes 2 * size additions of whole blocks instead of size^2.
         parts = columns.reshape(self.channels, size, size, count, grid.rows, grid.columns)
         height, width = (grid.rows - 1) * stride + 1, (grid.columns - 1) * stride + 1
         shape = (self.channels, size, count, height + size - 1, grid.columns)
@@ -272,17 +272,17 @@ class PatchField(Prior):
 
 
 def _in_rows(x: Tensor) -> Tensor:
-    """Return ``x`` contiguous: from networks' maps, which are channels_last, whole rows could not be copied."""
+    """Return ``x`` contiguous, so that patches are cut out as whole rows (networks give channels_last maps)."""
     if x.is_contiguous() or x.device.type != "cpu" or not x.is_contiguous(memory_format=torch.channels_last):
         return x.contiguous()
     found = torch.empty_like(x, memory_format=torch.contiguous_format)
     for row, pixels in zip(found.flatten(2), x.permute(0, 2, 3, 1).flatten(1, 2), strict=True):
-        row.copy_(pixels.t())  # torch transposes matrices by blocks; a copy between the layouts takes six times as long
+        row.copy_(pixels.t())  # six times as fast as a copy between the memory layouts
     return found
 
 
 def buffer(buffers: Buffers, name: str, shape: tuple[int, ...] | torch.Size, like: Tensor) -> Tensor:
-    """Return a tensor of ``shape``, cut from one that is kept in ``buffers`` and grows when it must."""
+    """Return a tensor of ``shape`` in memory that ``buffers`` keeps under ``name`` and enlarges where needed."""
     needed = 1
     for length in shape:
         needed *= length

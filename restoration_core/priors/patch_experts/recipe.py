@@ -1,4 +1,4 @@
-"""What a prior of patch experts was made of: plain data whose hash is the prior's name."""
+"""The recipe of a prior of patch experts."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class Recipe(PriorRecipe):
     Attributes:
         expert: name of the expert function.
         patch_size: side of a patch in pixels, or in positions of the map.
-        experts: number of filters; of each channel in a channel-wise bank.
+        experts: number of filters (of each channel, in a channel-wise bank).
         pictures: ``samples``, or ``sha256:...`` of the photographs' files.
         short_side: photographs are resized so that their shorter side has this many pixels.
         whitening: ``pca`` or ``zca``.
-        dims: whitened dimensions kept (of each channel unless the bank is full); all when None.
-        sigma: standard deviation of white noise added to the patches, which bounds the whitening: RGB in [0, 1], or
-            on feature maps a share of their own root mean square deviation.
+        dims: whitened dimensions that are kept (of each channel, unless the bank is full); all when None.
+        sigma: standard deviation of the white noise that is added to the patches and keeps the whitening bounded: RGB
+            in [0, 1], on feature maps relative to their own standard deviation.
         remove_dc: subtract each patch's mean per channel.
-        free_norms: filters of any norm (eq. 8 then carries ``||w||^2``) rather than of norm 1.
+        free_norms: filters may have any norm (eq. 8 then contains ``||w||^2``); otherwise they have norm 1.
         patches: patches drawn, a tenth of them held out.
         iterations: most steps of the optimiser.
         batch: patches in a step.
         learning_rate: of Adam, at the start.
-        seed: of the patches, the first filters and the order.
+        seed: decides the patches, the first filters and the order.
         maps: the layer whose maps are learned from; None for the pictures themselves.
         bank: ``full`` (filters over all channels), ``channelwise`` (a bank for each channel) or ``separable``
             (depth-wise, then point-wise filters).
-        channels: the channels that are learned, by number from 0; all when None.
-        multiplier: depth-wise filters of a channel, for a separable bank.
+        channels: the channels that are modelled, by number from 0; all when None.
+        multiplier: number of depth-wise filters of each channel, for a separable bank.
     """
 
     family: ClassVar[str] = "patch_experts"
@@ -97,6 +97,6 @@ class Recipe(PriorRecipe):
 
     @property
     def title(self) -> str:
-        """``expert-size x size-experts``, with bank, layer and network where they are not the usual ones."""
+        """``expert-size x size-experts``, with the bank where it is not full, and for maps network and layer."""
         bank = "" if self.bank == "full" else f"-{self.bank}"
         return self.name_with_layer(f"{self.expert}{bank}-{self.patch_size}x{self.patch_size}-{self.experts}")

@@ -1,4 +1,4 @@
-"""Score matching: fitting an unnormalised density without its normalising constant."""
+"""Score matching: training an unnormalised density without knowing its normalising constant."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def score_matching_loss(z: Tensor, filters: Tensor, alphas: Tensor, expert: Expe
 
     ``J = mean_t [ sum_k alpha_k g'(s_kt) ||w_k||^2 + 1/2 || sum_k alpha_k g(s_kt) w_k ||^2 ]`` with
     ``s_kt = w_k . z_t``: the mean over samples of the Laplacian of ``log p`` plus half its squared gradient. It is
-    minimised, has no lower bound of 0, and equals the expected squared distance between the model's and the data's
-    score up to a constant. With unit-norm filters it is the printed equation, which leaves ``||w_k||^2`` out.
+    minimised and may be negative. Up to a constant it is half the expected squared distance between the model's score
+    and that of the data. The thesis prints it for filters of norm 1, without ``||w_k||^2``.
 
     Args:
         z: samples ``(N, D)``, whitened.

@@ -1,4 +1,4 @@
-"""Separable experts: filters that first look at each channel alone and then mix the channels."""
+"""Separable experts: filters on each channel alone, then weighted sums of their outputs over the channels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SeparableExperts(PatchField):
     ``C M (size^2 + K)`` instead of ``C size^2 K`` products a patch.
 
     Args:
-        depthwise: ``d``, ``(C, M, size, size)``, acting on raw patches (whitening folded in).
+        depthwise: ``d``, ``(C, M, size, size)``, acting on raw patches (the whitening is part of them).
         pointwise: ``v``, ``(K, C * M)``.
         alphas: ``(K,)``, positive.
         bias: ``b``, ``(K,)``.
@@ -70,7 +70,7 @@ class SeparableExperts(PatchField):
         return torch.einsum("kcm,cmij->kcij", mixing, self.depthwise), self.alphas
 
     def _chunk_patches(self, x: Tensor) -> int:
-        # The values between the two stages are held as well.
+        # The values between both stages take memory as well.
         rows = len(self.alphas) + len(self._unmix) + self._groups * (self._dims + 1)
         return max(1, super()._chunk_patches(x) * (rows - len(self._unmix)) // rows)
 

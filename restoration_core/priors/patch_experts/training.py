@@ -1,4 +1,4 @@
-"""Fitting patch experts to pictures or feature maps by score matching."""
+"""Training patch experts on pictures or feature maps by score matching."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from restoration_core.priors.prior import Prior
 from restoration_core.priors.training import CheckedTraining, Checkpoint, Progress, Trained, run_training
 from restoration_core.seeds import derive_seed
 
-# The rate falls to these shares of itself when these shares of the iterations are done.
+# (share of the iterations that are done, factor on the learning rate from there on).
 _RATE_STEPS = ((0.5, 0.3), (0.7, 0.1), (0.85, 0.03), (0.95, 0.01))
 _ROWS_AT_ONCE = 1000
-# At a check, as many of the patches that were shown are scored, to tell overfitting from a stall.
+# How many of the patches that are learned from are scored at a check, to tell overfitting from a stall.
 _SCORED = 5000
 
 
 def train_patch_experts(
     recipe: Recipe, source: MapSource, progress: Progress | None = None, checkpoint: Checkpoint | None = None
 ) -> Trained:
-    """Fit filters and weights of a product of experts to patches of pictures or feature maps.
+    """Train filters and weights of a product of experts on patches of pictures or feature maps.
 
-    Patches plus white noise of ``recipe.sigma`` are whitened, Adam minimises the score-matching loss over unit-norm
-    filters (free ones if the recipe says so) and alphas ``softplus(a)``, the rate falls in steps, and a tenth of the
-    patches, held out, decides which state is kept and when to stop early.
+    Patches with white noise of deviation ``recipe.sigma`` are whitened. Adam minimises the score-matching loss over
+    filters of norm 1 (of any norm, if the recipe says so) and alphas ``softplus(a)``, with a learning rate that falls
+    in steps. A tenth of the patches is held out: the state with the lowest loss on them is kept, and the training ends
+    when 12 of its 40 checks in a row have not lowered it.
 
     Args:
-        recipe: all that decides the result; same recipe and maps, same numbers on the same machine.
-        source: maps, streamed in batches: only whitened patches stay in memory.
+        recipe: all that decides the result. The same recipe and maps give the same numbers on the same machine.
+        source: maps. They are read a few at a time; only whitened patches stay in memory.
         progress: called at every check with (step, most steps, held-out loss).
-        checkpoint: written at every check and every minute; a training that finds one goes on from it and gives
-            bitwise what it would have given without the interruption.
+        checkpoint: where the training saves its state, and goes on from after it was killed.
 
     Returns:
-        The prior in float32 on raw patches, whitening folded in.
+        The prior in float32 on raw patches; the whitening is part of its filters.
 
     Raises:
         InputError: too few or too small maps, too few patches for the dimensions, or a loss that diverged.

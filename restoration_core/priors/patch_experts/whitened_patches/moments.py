@@ -1,4 +1,4 @@
-"""Mean and covariance of patches that come in batches, without holding them."""
+"""Mean and covariance of patches that come in batches and are not kept."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 class PatchMoments:
-    """Sums over patches about a fixed point, from which mean and covariance follow in float64.
+    """Sums over patches, in float64, from which their mean and covariance follow.
 
-    The channels may be cut into groups whose covariances are kept apart: one group for filters over all channels, as
-    many as channels for filters that see one. The mean is one value per channel, the same at every place of a patch.
+    Each group of channels has a covariance of its own: there is one group for filters over all channels, and a group
+    for each channel for filters on one. The mean is one value per channel, the same at every pixel of a patch.
 
     Args:
         channels: of a patch.
-        pixels: places of a patch, ``size^2``.
-        groups: runs of equal numbers of channels.
+        pixels: of a patch, ``size^2``.
+        groups: number of groups, of equal numbers of channels.
         remove_dc: subtract each patch's own mean per channel first.
     """
 
@@ -31,7 +31,7 @@ class PatchMoments:
 
     @property
     def projection(self) -> Tensor:
-        """What removes a patch's mean per channel, ``(dims, dims)`` of one group; the identity where that is kept."""
+        """The matrix ``(dims, dims)`` that removes the mean per channel from a group of a patch, or the identity."""
         dims = self._second.shape[1]
         if not self._remove_dc:
             return torch.eye(dims, dtype=torch.float64)
@@ -39,7 +39,7 @@ class PatchMoments:
         return torch.block_diag(*[block] * (self._channels // self._groups))
 
     def add(self, patches: Tensor) -> None:
-        """Take in patches ``(N, channels * pixels)``, channel by channel."""
+        """Add patches ``(N, channels * pixels)``, flattened channel by channel."""
         if not len(patches):
             return
         data = patches.double()
@@ -58,11 +58,11 @@ class PatchMoments:
         assert self._centre is not None, "no patches were added"
         if self._additions == 1:
             return self._centre, self._second / self.count
-        # From sums about the first batch's mean c to those about the mean m of all, e = m - c:
+        # From sums about the mean c of the first batch to sums about the mean m of all, with e = m - c:
         # sum (x - m)(x - m)^T = sum (x - c)(x - c)^T - r e^T - e r^T + n e e^T with r = sum (x - c).
         shift = self._channel_means(self._first.reshape(self._channels, self._pixels).mean(dim=1) / self.count)
         mean, second = self._centre + shift, self._second
-        if not self._remove_dc:  # a shift per channel is invisible once each patch's mean is gone
+        if not self._remove_dc:  # where each patch's mean is removed, a shift of a channel makes no difference
             r, e = self._first.reshape(self._groups, -1, 1), shift.reshape(self._groups, -1, 1)
             cross = r @ e.transpose(1, 2)
             second = second - cross - cross.transpose(1, 2) + self.count * e @ e.transpose(1, 2)

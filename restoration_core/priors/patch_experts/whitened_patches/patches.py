@@ -13,18 +13,18 @@ from torch import Tensor
 from restoration_core.errors import InputError
 from restoration_core.priors.maps import MapSource
 
-# Raw patches held at once.
 CHUNK_BYTES = 256 << 20
+"""Most memory of raw patches that are held at once."""
 
 
 @dataclass(frozen=True)
 class PatchPlan:
-    """Which patches are drawn from which map, and where each comes in the shuffled order.
+    """Which patches are cut from which map, and the place of each in the shuffled order.
 
     Attributes:
         size: side of a patch in positions of the map.
-        corners: of every map, the numbers of the chosen top-left corners, counted along the rows.
-        order: of every map, the places of its patches in the shuffled order.
+        corners: for every map the numbers of the chosen top-left corners, counted along the rows.
+        order: for every map the places of its patches in the shuffled order.
     """
 
     size: int
@@ -38,15 +38,15 @@ class PatchPlan:
 
 
 def plan_patches(sizes: Sequence[tuple[int, int]], size: int, count: int, seed: int) -> PatchPlan:
-    """Choose square patches at places drawn evenly over the maps, without drawing a place twice.
+    """Choose square patches at random places of the maps, no place twice.
 
-    Every map gives the same number of patches (the first ones one more where ``count`` does not divide).
+    Every map gives the same number of patches; where ``count`` does not divide, the first maps give one more.
 
     Args:
         sizes: height and width of every map.
         size: side of a patch.
         count: patches wanted.
-        seed: of the places and of the order.
+        seed: decides the places and the order.
 
     Raises:
         InputError: no map, a map smaller than a patch, or maps with too few places.
@@ -66,7 +66,7 @@ def plan_patches(sizes: Sequence[tuple[int, int]], size: int, count: int, seed: 
                 f" {places * len(sizes)} patches"
             )
         corners.append(generator.choice(places, quota, replace=False))
-    # Patch number i of all drawn comes at the place where the permutation says i.
+    # Patch number i of all that are cut has the place at which the permutation holds i.
     order = torch.from_numpy(np.argsort(generator.permutation(count)))
     return PatchPlan(size, tuple(corners), order.split(quotas))
 
@@ -74,15 +74,15 @@ def plan_patches(sizes: Sequence[tuple[int, int]], size: int, count: int, seed: 
 def stream_patches(
     source: MapSource, plan: PatchPlan, channels: Sequence[int] | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Return the planned patches, as many at a time as 256 MiB hold.
+    """Yield the planned patches, as many at a time as 256 MiB hold.
 
     Args:
         source: maps of the sizes that were planned for.
         plan: which patches.
-        channels: those to take, in this order; all when None.
+        channels: which channels, in this order; all when None.
 
     Returns:
-        Pairs of places in the shuffled order, rising, ``(N,)``, and patches ``(N, C * size^2)``, channel by channel.
+        Pairs of places in the shuffled order ``(N,)``, rising, and patches ``(N, C * size^2)``, channel by channel.
     """
     taken = source.channels if channels is None else len(channels)
     most = max(1, CHUNK_BYTES // (4 * taken * plan.size**2))
@@ -104,7 +104,7 @@ def _cut(source: MapSource, plan: PatchPlan, index: int, channels: Sequence[int]
 
 
 def _runs(quotas: Sequence[int], most: int) -> Iterator[range]:
-    """Cut the maps into runs that give at most ``most`` patches each, or one map where it gives more."""
+    """Cut the maps into runs that give at most ``most`` patches each; a map that gives more is a run by itself."""
     first, held = 0, 0
     for index, quota in enumerate(quotas):
         if index > first and held + quota > most:

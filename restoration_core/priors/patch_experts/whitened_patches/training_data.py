@@ -1,4 +1,4 @@
-"""Whitened patches to train on: planned, streamed twice (moments, then patches), with the noise they get."""
+"""Whitened patches to train on. Maps are read twice: for the moments, then for the patches themselves."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from restoration_core.priors.patch_experts.whitened_patches.patches import Patch
 from restoration_core.priors.patch_experts.whitened_patches.whitening import Whitening, noise_level, whiten
 from restoration_core.seeds import derive_seed
 
-# A matrix of this many squared values in float64 takes 0.8 GB, its eigenvectors two or three times that.
 _MOST_DIMENSIONS = 10_000
+"""A covariance of so many dimensions takes 0.8 GB in float64, and its eigenvectors two or three times that."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a patch is cut into groups of channels that are whitened apart.
+    """How a patch is cut into groups of channels, each of which is whitened by itself.
 
     Attributes:
         channels: of a patch.
-        groups: one for filters over all channels, else one per channel.
+        groups: 1 for filters over all channels, else one for each channel.
         group_dims: raw dimensions of a group.
-        dims: whitened dimensions of a group that are asked for.
+        dims: whitened dimensions that are kept of a group.
     """
 
     channels: int
@@ -73,13 +73,13 @@ def layout(recipe: Recipe, source: MapSource) -> Layout:
 
 
 class Noise:
-    """White noise of the patches as it is after whitening.
+    """White noise on patches, drawn as it is after whitening.
 
     Args:
-        whitening: the map.
+        whitening: the transform.
         level: standard deviation before whitening.
-        diagonal: the whitened noise is known to be uncorrelated (PCA): its deviations are the rows' norms, and nothing
-            is drawn in the raw coordinates, of which a feature map may have thousands more.
+        diagonal: the whitened noise is uncorrelated, as after PCA. Then it is drawn directly in whitened coordinates,
+            with the norms of the transform's rows as deviations; raw coordinates may be thousands more.
     """
 
     def __init__(self, whitening: Whitening, level: float, *, diagonal: bool) -> None:
@@ -87,7 +87,7 @@ class Noise:
         self._deviations = self._spread.norm(dim=2).reshape(-1) if diagonal else None
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return noise ``(count, groups * M)``."""
+        """Return noise ``(count, groups * M)`` in whitened coordinates."""
         if self._deviations is not None:
             return torch.randn(count, len(self._deviations), generator=generator) * self._deviations
         groups, _, dims = self._spread.shape
@@ -97,12 +97,12 @@ class Noise:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a training sees.
+    """The patches of a training.
 
     Attributes:
-        shown: whitened patches, ``(N, groups * M)``, without noise.
-        held_out: whitened patches with their noise.
-        whitening: the map, float32.
+        shown: whitened patches to learn from, ``(N, groups * M)``, without noise.
+        held_out: whitened patches to judge by, with noise.
+        whitening: the transform, float32.
         level: standard deviation of the noise in the unit of the maps.
         noise: draws noise for ``shown``.
     """
@@ -114,7 +114,7 @@ class TrainingData:
     noise: Noise
 
     def to_keep(self) -> dict[str, Tensor]:
-        """Return what a checkpoint keeps, so that whitening is not fitted again."""
+        """Return the tensors for a checkpoint, with which the whitening need not be computed again."""
         level = torch.tensor(self.level, dtype=torch.float64)
         return {
             "whitening.mean": self.whitening.mean,
@@ -129,18 +129,18 @@ def prepare(
     generator: torch.Generator,
     kept: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> TrainingData:
-    """Draw, whiten and split the patches of a recipe; a tenth is held out.
+    """Cut out and whiten the patches of a recipe, and hold a tenth of them out.
 
-    Maps are asked for a few at a time, once for the moments and once for the patches; what stays is whitened.
+    Maps are read a few at a time, once for the moments and once for the patches; only whitened patches are kept.
 
     Args:
-        recipe: what to draw.
+        recipe: says which patches, and how they are whitened.
         source: maps.
-        generator: of the held-out patches' noise.
+        generator: draws the noise of the held-out patches.
         kept: holds what :meth:`TrainingData.to_keep` gave for this recipe before; empty for a new training.
 
     Raises:
-        InputError: as :func:`layout`; maps with too few places; maps without contrast.
+        InputError: as :func:`layout`, and for maps with too few places or without contrast.
     """
     laid = layout(recipe, source)
     plan = plan_patches(source.sizes, recipe.patch_size, recipe.patches, derive_seed(recipe.seed, "patches"))
@@ -151,7 +151,8 @@ def prepare(
     else:
         whitening = Whitening(kept["whitening.mean"], kept["whitening.transforms"])
         level = float(kept["whitening.level"])
-    # Rows of PCA stay orthogonal. Pictures keep the noise of their own pixels, which their kept priors were made with.
+    # After PCA noise stays uncorrelated. For pictures it is drawn on the pixels, as when the bundled priors were
+    # trained.
     diagonal = recipe.maps is not None and recipe.whitening == "pca"
     noise = Noise(whitening, level, diagonal=diagonal)
     raw = None if diagonal else level * torch.randn(held, laid.groups * laid.group_dims, generator=generator)

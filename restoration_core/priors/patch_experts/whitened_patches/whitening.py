@@ -1,4 +1,4 @@
-"""Whitening of patches: mean removal and an affine map after which the covariance is the identity."""
+"""Whitening of patches: an affine transform after which the mean is 0 and the covariance the identity."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WHITENINGS = ("pca", "zca")
 
 @dataclass(frozen=True)
 class Whitening:
-    """The affine map ``z_g = transform_g @ (p_g - mean_g)`` from a flattened patch to whitened coordinates.
+    """The transform ``z_g = transform_g @ (p_g - mean_g)`` from a flattened patch to whitened coordinates.
 
-    A patch is cut into groups of channels, each whitened alone: one group for filters over all channels, one per
-    channel for channel-wise ones.
+    Each group of channels is whitened by itself: there is one group for filters over all channels, and a group for each
+    channel for channel-wise filters.
 
     Attributes:
         mean: ``(D,)``, the data set's mean: one value per channel, the same at every pixel of the patch.
-        transforms: ``(groups, M, D / groups)``; removal of the patch's own mean is part of it.
+        transforms: ``(groups, M, D / groups)``; where the patch's own mean is removed, that is part of them.
     """
 
     mean: Tensor
@@ -60,26 +60,26 @@ def whiten(
     relative: bool = False,
     dims: int | None = None,
 ) -> Whitening:
-    """Return the map that whitens the patches whose moments were taken, plus white noise of deviation ``sigma``.
+    """Return the transform that whitens patches with the given moments plus white noise of deviation ``sigma``.
 
-    With ``C + sigma^2 I = U diag(v) U^T`` (eigenvalues falling) for each group of channels, the first ``dims``
-    components kept, and ``R`` the removal of each patch's mean per channel (or the identity): PCA is
-    ``diag(v)^(-1/2) U^T R``, ZCA is ``U diag(v)^(-1/2) U^T R``. Without ``sigma`` directions that hold only
-    quantisation noise weigh as much as any other; a ``sigma`` of one or two grey levels keeps their weight finite.
+    For each group of channels let ``C + sigma^2 I = U diag(v) U^T`` with falling eigenvalues, of which the first
+    ``dims`` are kept, and let ``R`` remove each patch's mean per channel (or be the identity). PCA is
+    ``diag(v)^(-1/2) U^T R``, ZCA is ``U diag(v)^(-1/2) U^T R``. Without ``sigma``, directions that hold nothing but
+    quantisation noise would weigh as much as all others; a ``sigma`` of one or two grey levels prevents that.
 
     Args:
         moments: of more patches than dimensions.
         kind: ``pca`` (coordinates are components) or ``zca`` (coordinates stay pixels).
         sigma: standard deviation of the noise, in the unit of the patches.
-        relative: ``sigma`` is a share of the patches' own root mean square deviation, over all groups.
-        dims: components kept in each group; all that have variance when None.
+        relative: ``sigma`` is relative to the patches' own standard deviation over all groups.
+        dims: components that are kept in each group; when None all that have variance.
 
     Returns:
-        The map in float64.
+        The transform in float64.
 
     Raises:
-        InputError: unknown ``kind``, patches that are all the same, a ``dims`` that they cannot fill, or fewer patches
-            than dimensions.
+        InputError: an unknown ``kind``, patches that are all the same, more ``dims`` than have variance, or fewer
+            patches than dimensions.
     """
     if kind not in WHITENINGS:
         raise InputError(unknown("whitening", kind, WHITENINGS))
@@ -90,10 +90,10 @@ def whiten(
             f"whitening needs more patches than dimensions; got {moments.count} patches of {size} dimensions"
         )
     level = noise_level(covariances, sigma, relative=relative)
-    # In place: at several thousand dimensions these matrices are most of the memory a training takes.
+    # In place, because with several thousand dimensions these matrices take most of a training's memory.
     variances, axes = torch.linalg.eigh(covariances.add_(level**2 * projection))
     variances, axes = variances.flip(1), axes.flip(2)
-    # float64 leaves about 1e-16 of the largest variance in directions that have none.
+    # In float64 a direction without variance still has about 1e-16 of the largest one.
     rank = round(float(projection.diagonal().sum()))
     filled = min(rank, int((variances > 1e-12 * variances[:, :1].clamp(min=1e-300)).sum(dim=1).min()))
     kept = filled if dims is None else dims
@@ -111,7 +111,7 @@ def noise_level(covariances: Tensor, sigma: float, *, relative: bool) -> float:
     """Return the standard deviation of the noise in the unit of the patches.
 
     Raises:
-        InputError: patches that are all the same, of whose deviation there is no share.
+        InputError: ``relative``, and patches that are all the same.
     """
     if not relative:
         return sigma
