@@ -33,6 +33,7 @@ class UnbreakableWriter(io.RawIOBase):
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self.name = {1: "<stdout>", 2: "<stderr>"}.get(descriptor, str(descriptor))
         self.error: OSError | None = None
 
     def writable(self) -> bool:
@@ -123,4 +124,15 @@ def _unbreakable(stream: Any, descriptor: int) -> io.TextIOWrapper:
     encoding = stream.encoding if stream is not None else "utf-8"
     buffer = io.BufferedWriter(UnbreakableWriter(descriptor))
     by_line = descriptor == 2 or os.isatty(descriptor)
-    return io.TextIOWrapper(buffer, encoding, "backslashreplace", line_buffering=by_line)
+    return _Stream(buffer, encoding, "backslashreplace", line_buffering=by_line)
+
+
+class _Stream(io.TextIOWrapper):
+    """With a name and a mode, as Python's own standard streams have them.
+
+    Ray hands objects that hold a stream to other processes, and takes it for a standard stream only by these.
+    """
+
+    @property
+    def mode(self) -> str:
+        return "w"
