@@ -1,15 +1,15 @@
-"""Statements about trials before they finish: inserting, handing out again, loading for the study."""
+"""Statements about trials before they finish: inserting, handing out again, reopening, loading for the study."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sweeps.execution.protocol import Assignment
-from sweeps.store.models import Trial, TrialState, utcnow
+from sweeps.store.models import Curve, ImageMetric, OutboxEntry, Trial, TrialPicture, TrialState, utcnow
 from sweeps.store.records import NewTrial, StoredTrial
 
 _STORED = (
@@ -32,6 +32,22 @@ _STORED = (
     "finish_order",
     "failure",
     "mlflow_run_id",
+)
+
+_OF_AN_END = (
+    "objective",
+    "objectives",
+    "metrics",
+    "started_at",
+    "finished_at",
+    "finish_order",
+    "queue_s",
+    "compute_s",
+    "iterations",
+    "device",
+    "worker",
+    "pack",
+    "failure",
 )
 
 
@@ -82,6 +98,27 @@ def restart(connection: Connection, sweep_id: int, numbers: Sequence[int]) -> li
     return [
         Assignment(row.number, row.token + 1, row.parameters, row.seed, row.baseline, row.attempt + 1) for row in rows
     ]
+
+
+def reopen(connection: Connection, sweep_id: int) -> list[int]:
+    """Make failed trials running ones, as if their last attempt had not ended; return their numbers."""
+    rows = connection.execute(
+        select(Trial.id, Trial.number)
+        .where(Trial.sweep_id == sweep_id, Trial.state == TrialState.FAILED.value)
+        .order_by(Trial.number)
+    ).all()
+    ids = select(Trial.id).where(Trial.sweep_id == sweep_id, Trial.state == TrialState.FAILED.value)
+    of_trials: tuple[Any, ...] = (Curve, ImageMetric, TrialPicture)
+    for model in of_trials:
+        connection.execute(delete(model).where(model.trial_id.in_(ids)))
+    # What MLflow was not told of the failure yet is told of the next end instead.
+    connection.execute(delete(OutboxEntry).where(OutboxEntry.trial_id.in_(ids), OutboxEntry.delivered_at.is_(None)))
+    connection.execute(
+        update(Trial)
+        .where(Trial.sweep_id == sweep_id, Trial.state == TrialState.FAILED.value)
+        .values(state=TrialState.RUNNING.value, raw_parameters={}, **dict.fromkeys(_OF_AN_END))
+    )
+    return [row.number for row in rows]
 
 
 def load(connection: Connection, sweep_id: int) -> list[StoredTrial]:

@@ -173,6 +173,10 @@ class Writer:
         """
         return self._write_leased(sweep_id, lease, lambda connection: trial_rows.restart(connection, sweep_id, numbers))
 
+    def reopen_failed(self, sweep_id: int, lease: int) -> list[int]:
+        """Make failed trials running ones again, without what their last attempt left; return their numbers."""
+        return self._write_leased(sweep_id, lease, lambda connection: trial_rows.reopen(connection, sweep_id))
+
     def finish_trials(self, sweep_id: int, lease: int, trials: Sequence[FinishedTrial]) -> list[Acknowledgement]:
         """Commit results in one transaction: rows, metrics, curves, pictures, outbox entries.
 

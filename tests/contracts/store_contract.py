@@ -240,6 +240,25 @@ class StoreContract:
         assert again[1].parameters == dict(new_trials(2)[0].parameters)
         assert [trial.attempt for trial in writer.load_trials(sweep)] == [2, 1, 2]
 
+    def test_failed_trials_are_opened_again_and_end_anew(
+        self, writer: Writer, reader: Reader, sweep: int, lease: int
+    ) -> None:
+        writer.insert_trials(sweep, lease, new_trials(0, 1, 2))
+        failed = FinishedTrial(record(1, failure="MemoryError", pictures=()), TrialState.FAILED)
+        writer.finish_trials(sweep, lease, [finished(0), failed])
+        assert writer.reopen_failed(sweep, lease) == [1]
+        trial = reader.trial("first", 1)
+        assert (trial.state, trial.attempt, trial.failure, trial.metrics) == ("running", 1, None, {})
+        assert trial.curves.empty
+        assert trial.image_metrics.empty
+        assert [item.trial_number for item in writer.pending_outbox()] == [None, 0]
+        (again,) = writer.start_again(sweep, lease, [1])
+        assert (again.number, again.token, again.attempt, again.parameters) == (1, 2, 2, new_trials(1)[0].parameters)
+        assert [answer.accepted for answer in writer.finish_trials(sweep, lease, [finished(1, again.token)])] == [True]
+        assert reader.trial("first", 0).state == reader.trial("first", 1).state == "complete"
+        assert list(reader.trials("first")["finish_order"].dropna()) == [1, 2]
+        assert writer.reopen_failed(sweep, lease) == []
+
     # Non-finite values
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
