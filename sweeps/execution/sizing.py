@@ -13,7 +13,7 @@ ROWS_ON_CPU = 16
 ROWS_ON_GPU = 64
 """Reconstructions in a batch: more of them at a time make none of them cheaper."""
 SHARE_IN_FLIGHT = 0.25
-"""Most of the search budget that may be in flight at a time: what flies was suggested without knowing of the rest."""
+"""Largest part of the trials to have in flight at a time: the sampler chose each without the results of the others."""
 LEAST_IN_FLIGHT = 8
 ROUNDS_PER_PACK = 4
 
@@ -45,9 +45,9 @@ def rows_in_batch(spec: SweepSpec) -> int:
 def size_packs(spec: SweepSpec, cores: int, gpus: float = 0.0, actors: int | None = None) -> Sizing:
     """Choose the sizes that the spec leaves to ``auto``.
 
-    An ``auto`` pack is as wide as computes efficiently, but a sampler that learns keeps at most a quarter of the
-    budget (or eight trials) in flight over all packs; then as narrow as the same number of rounds allows, so that the
-    last round is full.
+    An ``auto`` pack is as wide as the device computes efficiently. Under a sampler that learns from results, all packs
+    together hold at most a quarter of the trials (or eight). The width is then lowered as far as it goes without more
+    rounds, so that the last round is full too.
 
     Args:
         spec: the sweep.

@@ -198,7 +198,7 @@ class BudgetSpec(_Section):
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="No new trial starts after so many hours.",
+        description="No new trial starts after so many hours of a run; a resume has as many again.",
         json_schema_extra={"otherwise": "no limit"},
     )
 
