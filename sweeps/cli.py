@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sweeps.commands.common import Addresses, address_options
+from sweeps.commands.pictures import pictures
 from sweeps.commands.planning import plan, validate
 from sweeps.commands.reading import best, export, status
 from sweeps.commands.running import replay, resume, run
@@ -20,5 +21,5 @@ def sweep(context: click.Context, addresses: Addresses) -> None:
     context.obj = addresses
 
 
-for _command in (init, keys, validate, plan, run, status, best, export, resume, replay, sync, delete):
+for _command in (init, keys, validate, plan, run, status, best, pictures, export, resume, replay, sync, delete):
     sweep.add_command(_command)

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.data import Store
 from dashboard.links import with_store
 from dashboard.text import escape_markdown, number
-from sweeps.store import SweepImageView, SweepView, TrialPictureView, TrialView
+from sweeps.store import SweepImageView, SweepView, TrialPictureView, TrialView, picture_archive, picture_files
 
 SCALES = (0.05, 0.1, 0.25, 0.5, 1.0)
 DEFAULT_SCALE = 0.5
@@ -61,6 +61,15 @@ def pictures_section(store: Store, sweep: SweepView, trial: TrialView) -> None:
     for image in originals(sweep, trial):
         _row(store, trial, image, step, scale)
     st.caption(scale_caption(scale))
+    st.download_button(
+        "Download the pictures",
+        lambda: picture_archive(picture_files(store.reader, sweep, trial)),
+        file_name=f"{sweep.name}-trial-{trial.number}.zip",
+        mime="application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+        help="Originals, reconstructions, differences and kept iterations as PNG files in one ZIP archive.",
+    )
 
 
 def _step(trial: TrialView) -> int | None:

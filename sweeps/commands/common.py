@@ -23,6 +23,8 @@ STORE_VARIABLE = "RESTORATION_STORE"
 DEFAULT_STORE = "sqlite:///restoration.db"
 DEFAULT_MLFLOW = "sqlite:///mlflow.db"
 MLFLOW_OFF = "off"
+MOST_TRIALS = 1_000_000
+"""No sweep has more; larger numbers are typing errors that no database need see."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -9,12 +9,11 @@ import click
 from restoration_core.commands.tables import cell, print_pairs, print_table
 from restoration_core.informing import PrintingCommand
 from sweeps.commands.best_table import BestTrials, best_trials, print_best
-from sweeps.commands.common import Addresses, address_options, json_option, print_json, records
+from sweeps.commands.common import MOST_TRIALS, Addresses, address_options, json_option, print_json, records
 
 if TYPE_CHECKING:
     from sweeps.store import SweepView
 
-MOST_TRIALS = 1_000_000
 _STATES = ("running", "complete", "pruned", "failed")
 
 

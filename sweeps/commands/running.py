@@ -12,9 +12,8 @@ import click
 from restoration_core.commands.tables import cell
 from restoration_core.errors import Failure, InputError
 from sweeps.commands.best_table import best_trials, print_best
-from sweeps.commands.common import Addresses, address_options, json_option, print_json
+from sweeps.commands.common import MOST_TRIALS, Addresses, address_options, json_option, print_json
 from sweeps.commands.progress import ProgressDisplay
-from sweeps.commands.reading import MOST_TRIALS
 from sweeps.commands.verdict_table import print_verdict
 
 if TYPE_CHECKING:

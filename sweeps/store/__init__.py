@@ -4,6 +4,7 @@ from sweeps.store.address import file_url, parse_url, sqlite_path, store_file
 from sweeps.store.engine import make_engine, read_only_fault
 from sweeps.store.errors import StoreDamaged, StoreFailed, StoreFull, StoreLocked, StoreMoved, StoreReadOnly
 from sweeps.store.export import export_trials
+from sweeps.store.export_pictures import WrittenPictures, picture_archive, picture_files, write_pictures
 from sweeps.store.leases import LeaseHeld, StaleLease
 from sweeps.store.models import OutboxKind, SweepStatus, TrialState
 from sweeps.store.reader import Reader, open_reader
@@ -35,13 +36,17 @@ __all__ = [
     "TrialState",
     "TrialView",
     "Writer",
+    "WrittenPictures",
     "export_trials",
     "file_url",
     "make_engine",
     "open_reader",
     "open_writer",
     "parse_url",
+    "picture_archive",
+    "picture_files",
     "read_only_fault",
     "sqlite_path",
     "store_file",
+    "write_pictures",
 ]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from time import monotonic, sleep
 
@@ -110,6 +111,17 @@ def test_a_trial_s_pictures_are_decoded_and_a_reload_keeps_the_trial(browser, ad
     _until(lambda: "trial=6" in browser.current_url, "the new address")
     browser.refresh()
     _shows(browser, "Trial 6", "signed difference, ±0.1", "restoration sweep replay demo 6")
+
+
+def test_a_trial_s_pictures_come_as_an_archive(browser, address, tmp_path) -> None:
+    browser.execute_cdp_cmd("Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    browser.get(f"{address}/trial?sweep=demo&trial=5")
+    _shows(browser, "Download the pictures")
+    next(item for item in browser.find_elements(By.TAG_NAME, "button") if "Download" in item.text).click()
+    archive = tmp_path / "demo-trial-5.zip"
+    _until(lambda: archive.exists() and zipfile.is_zipfile(archive), "the archive")
+    with zipfile.ZipFile(archive) as opened:
+        assert "coffee-trial-5-reconstruction.png" in opened.namelist()
 
 
 def test_a_filter_survives_a_reload_and_links_lead_on(browser, address) -> None:

@@ -23,6 +23,11 @@ class TestTrial:
         assert "mid-grey is no error" in words(app)
         assert "restoration sweep replay demo 5 --store sqlite:///" in words(app)
 
+    def test_its_pictures_can_be_downloaded(self, show: Show, url: str) -> None:
+        fill_demo(url)
+        (download,) = sound(show("trial", sweep="demo", trial="5")).get("download_button")
+        assert download.proto.label == "Download the pictures"
+
     def test_a_kept_step_and_the_scale_can_be_chosen(self, show: Show, url: str) -> None:
         fill_demo(url)
         app = sound(show("trial", sweep="demo", trial="5", scale="±0.1", step="100"))
