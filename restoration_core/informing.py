@@ -124,15 +124,8 @@ def _unbreakable(stream: Any, descriptor: int) -> io.TextIOWrapper:
     encoding = stream.encoding if stream is not None else "utf-8"
     buffer = io.BufferedWriter(UnbreakableWriter(descriptor))
     by_line = descriptor == 2 or os.isatty(descriptor)
-    return _Stream(buffer, encoding, "backslashreplace", line_buffering=by_line)
-
-
-class _Stream(io.TextIOWrapper):
-    """With a name and a mode, as Python's own standard streams have them.
-
-    Ray hands objects that hold a stream to other processes, and takes it for a standard stream only by these.
-    """
-
-    @property
-    def mode(self) -> str:
-        return "w"
+    unbreakable = io.TextIOWrapper(buffer, encoding, "backslashreplace", line_buffering=by_line)
+    # Ray hands objects that hold a stream to other processes, and takes it for a standard stream only when it is of
+    # this very type and has a name and a mode, as Python's own have.
+    vars(unbreakable)["mode"] = "w"
+    return unbreakable

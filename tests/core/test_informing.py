@@ -161,13 +161,3 @@ def test_a_guarded_callback_lets_an_interruption_through() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         guarded(callback)()
-
-
-def test_protected_streams_can_be_handed_to_another_process() -> None:
-    """Ray's pickler takes what has a name and a mode for a file, and what is `sys.stderr` for the one over there."""
-    code = (
-        "import sys; from restoration_core.informing import protect_output; protect_output(); "
-        "print(*(f'{stream.name} {stream.mode}' for stream in (sys.stdout, sys.stderr)))"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == "<stdout> w <stderr> w\n"

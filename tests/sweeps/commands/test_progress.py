@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
+
+import pytest
 
 from sweeps.commands.progress import ProgressDisplay, describe
 
@@ -66,3 +70,18 @@ def test_a_stream_that_cannot_be_written_ends_nothing() -> None:
         with ProgressDisplay("x", stream, line_every_s=0.0) as display:
             for number in range(3):
                 display({"planned": 2, "complete": number})
+
+
+@pytest.mark.slow
+def test_a_display_on_protected_output_can_be_handed_to_another_process() -> None:
+    """As Ray Tune does with all that is called while it runs; the display is then one on the standard error there."""
+    code = (
+        "import sys\n"
+        "from ray import cloudpickle\n"
+        "from restoration_core.informing import protect_output\n"
+        "from sweeps.commands.progress import ProgressDisplay\n"
+        "protect_output()\n"
+        "cloudpickle.loads(cloudpickle.dumps(ProgressDisplay('tiny')))({'planned': 3, 'complete': 1})\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "tiny: 1/3 trials" in shown.stderr
