@@ -39,13 +39,13 @@ class Failure(Portable, RuntimeError):
 
 
 _LONGEST_NAME = 60
-_MOST_LISTED, _NEAREST = 20, 5
+_MOST_LISTED, _NEAREST = 24, 5
 
 
 def unknown(kind: str, name: object, valid: Iterable[object], listing: str = "") -> str:
     """Return the message for an unknown name: the nearest match first, then what is valid.
 
-    Of more than twenty valid names only the five nearest are told, and what lists them all.
+    Of very many valid names only the five nearest are told, and what lists them all.
 
     >>> unknown("layer", "conv1/rleu", ["conv1/lin", "conv1/relu"])
     "unknown layer 'conv1/rleu'; did you mean 'conv1/relu'? valid: conv1/lin, conv1/relu"

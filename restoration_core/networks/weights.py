@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from restoration_core.errors import InputError
+from restoration_core.paths import check_file
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".npz")
 _SILENCE_TIMEOUT_S = 30.0
@@ -46,8 +47,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if path.suffix not in SUFFIXES:
         hint = f" ({_NO_ARRAYS})" if path.suffix == ".npy" else ""
         raise InputError(f"{path}: unknown kind of weights file {path.suffix!r}{hint}; valid: {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such weights file; valid: a state dict as {', '.join(SUFFIXES)}")
+    check_file(path, "weights file", f"a state dict as {', '.join(SUFFIXES)}")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -1,4 +1,4 @@
-"""The calibrations a sweep in calibrated units needs: measured once before it starts, kept in the store beside priors.
+"""The calibrations of a sweep in calibrated units: measured before it starts, kept in the store beside its priors.
 
 They are measured on the pictures that the sweep searches on, at most 32 of them, spread evenly. These are never the
 ones that judge the winner: a spec's ``images`` and ``validate_on`` share no picture.
@@ -27,7 +27,7 @@ from sweeps.store.writer import Writer
 from sweeps.trial.terms import hand_crafted, trained
 
 FAMILY = "calibration"
-"""Of the store's blobs that hold a calibration's JSON."""
+"""The family under which the store keeps a calibration's JSON."""
 MOST_PICTURES = 32
 
 Keys = Mapping[str, Mapping[str, str]]
@@ -110,7 +110,9 @@ def stored_units(spec: SweepSpec, writer: Writer, keys: Keys) -> dict[str, float
 
 
 def as_squares(pictures: Sequence[Tensor]) -> Squares:
-    """Return at most 32 pictures, spread evenly, as photographs to calibrate on; their identity is as in the core.
+    """Return at most 32 pictures, spread evenly, as photographs to calibrate on.
+
+    The same pictures get the same identity as from :func:`restoration_core.calibration.load_squares`.
 
     Args:
         pictures: ``(3, S, S)`` each, RGB in [0, 1].

@@ -1,4 +1,4 @@
-"""What the parameters of a prior mean: which of them choose a training, their defaults, and which have no effect."""
+"""The parameters of priors: which of them say what is trained, their defaults, and which have no effect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_PRIORS = 64
 CHOOSING = ("expert", "patch_size", "bank", "dims", "prior")
-"""The parameters of a group that say which training is meant."""
+"""The parameters of a group that say which trained prior is meant."""
 HAND_CRAFTED_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     group: {name: known.default for name, known in children.items() if known.default is not None}
     for group, children in OF_HAND_CRAFTED.items()
@@ -38,24 +38,30 @@ def trained_groups(names: Mapping[str, Any]) -> list[str]:
     return [group for group in groups_among(names) if group not in HAND_CRAFTED]
 
 
+def given_names(parameters: Mapping[str, Parameter], group: str, children: tuple[str, ...]) -> list[str]:
+    """Return the flat names of those of a group's ``children`` that are given."""
+    return [name for child in children if (name := f"{group}.{child}") in parameters]
+
+
 def combinations(
     parameters: Mapping[str, Parameter], group: str, children: tuple[str, ...]
 ) -> Iterator[dict[str, Any]]:
     """Yield every combination of values that a group's ``children`` may have together, as flat settings."""
-    names = [f"{group}.{child}" for child in children if f"{group}.{child}" in parameters]
+    names = given_names(parameters, group, children)
     for values in itertools.product(*(values_of(parameters[name]) or () for name in names)):
         yield dict(zip(names, values, strict=True))
 
 
-def count_of(parameters: Mapping[str, Parameter], group: str) -> int:
-    """Return how many trained priors a group may ask for at most."""
-    names = [name for child in CHOOSING if (name := f"{group}.{child}") in parameters]
-    return math.prod(len(values_of(parameters[name]) or ()) for name in names)
+def count_of(parameters: Mapping[str, Parameter], group: str, children: tuple[str, ...] = CHOOSING) -> int:
+    """Return how many :func:`combinations` there are: of ``CHOOSING``, as many as trained priors may be asked for."""
+    return math.prod(len(values_of(parameters[name]) or ()) for name in given_names(parameters, group, children))
 
 
 def prior_defaults(group: str, settings: Mapping[str, Any], classifier: Classifier) -> dict[str, Any]:
-    """Return what a prior's parameters are where ``settings`` leave them open."""
-    from restoration_core.priors.maps import default_patch_size  # torch, which reading a spec's text can spare
+    """Return the defaults of those of a prior's parameters that ``settings`` do not give."""
+    from restoration_core.priors.maps import (
+        default_patch_size,
+    )  # imports torch, which checking the text alone does not need
 
     if group in HAND_CRAFTED:
         return _missing(group, settings, HAND_CRAFTED_DEFAULTS[group])
@@ -73,7 +79,7 @@ def prior_defaults(group: str, settings: Mapping[str, Any], classifier: Classifi
 
 
 def idle_children(group: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the parameters of a prior that do nothing beside its others."""
+    """Return the parameters of a prior that have no effect, given its others."""
     if group in HAND_CRAFTED:
         return ()
     if f"{group}.prior" in settings:

@@ -23,7 +23,7 @@ from sweeps.priors.reference import PriorReference
 from sweeps.spec.parameter_names import CONVOLUTIONAL, DENOISER
 
 _MAP_LEVELS = (0.1, 0.2, 0.4)
-"""Noise levels of fields and denoisers on maps, of the maps' own deviation: what a reconstruction leaves open there."""
+"""Noise levels of fields and denoisers on maps, relative to the maps' deviation: about the error of reconstructions."""
 _MAP_FILTERS = 64
 _LARGEST_CROP = 24
 _MOST_EXPERTS = 512
@@ -53,7 +53,7 @@ def recipe_of(reference: PriorReference, classifier: Classifier, library: PriorL
 
 
 def training_maps(recipe: PriorRecipe, classifier: Classifier) -> Callable[[], MapSource] | None:
-    """Return what opens the maps that a prior is trained on, None where the library has them itself."""
+    """Return a function that opens the maps to train on, or None where the library needs none."""
     maps = recipe.maps
     if maps is None or recipe.pictures != SAMPLES:
         return None
@@ -61,12 +61,12 @@ def training_maps(recipe: PriorRecipe, classifier: Classifier) -> Callable[[], M
 
 
 def check_maps(what: str, maps: LayerMaps | None, layer: str | None, classifier: Classifier, weights: bool) -> None:
-    """Refuse a prior that was learned from other maps than those it shall act on.
+    """Refuse a prior that learned from other maps than those it is used on.
 
     Args:
         what: the prior, for the message.
         maps: what it learned from; None for pictures.
-        layer: where it shall act; None for the image.
+        layer: where it is used; None for the image.
         classifier: whose layer.
         weights: compare the network's weights too.
 
@@ -93,7 +93,7 @@ def _kept(reference: PriorReference, classifier: Classifier, library: PriorLibra
 
 
 def _with_bank(recipe: Recipe, reference: PriorReference, channels: int) -> Recipe:
-    """Return the recipe with a bank and dimensions of the user's; as many experts as twice what a bank models."""
+    """Return the recipe with the bank and dimensions asked for, and two experts for each dimension of the bank."""
     if reference.bank == "full" and reference.dims in (None, recipe.dims):
         return recipe
     whole = recipe.patch_size**2 * (channels if reference.bank == "full" else 1)
@@ -132,10 +132,6 @@ def _denoiser_on_maps(classifier: Classifier, layer: str) -> DenoiserRecipe:
 
 
 def _crop(classifier: Classifier, layer: str) -> int:
-    """Return the side of the crops that are learned from: no longer than the smallest map."""
-    _, height, width = _map_at(classifier, layer, map_short_side(classifier))
+    """Return the side of the crops to learn from, at most that of the smallest map."""
+    _, height, width = classifier.shape(layer, map_short_side(classifier))
     return min(_LARGEST_CROP, height, width)
-
-
-def _map_at(classifier: Classifier, layer: str, size: int) -> tuple[int, ...]:
-    return classifier.shape(layer, size)

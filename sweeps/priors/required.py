@@ -12,7 +12,7 @@ from sweeps.trial.raw_parameters import raw_parameters
 
 
 def priors_needed(spec: SweepSpec, classifier: Classifier) -> list[PriorReference]:
-    """Return every trained prior that a trial of this sweep may ask for, so that each is there beforehand."""
+    """Return every trained prior that a trial of this sweep may ask for."""
     found: dict[PriorReference, None] = {}
     for group in trained_groups(spec.parameters):
         for settings in combinations(spec.parameters, group, CHOOSING):

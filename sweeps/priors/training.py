@@ -75,7 +75,7 @@ def stored_priors(
 
 
 class _Told:
-    """Turns training's many reports into a line at its start and every quarter."""
+    """Takes every report of a training and passes on a line at its start and after each quarter."""
 
     def __init__(self, what: str, notice: Notice) -> None:
         self._what, self._notice = what, notice

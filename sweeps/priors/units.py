@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from restoration_core.errors import InputError
-from sweeps.priors.parameters import CHOOSING, combinations, idle_children, prior_defaults
+from sweeps.priors.parameters import (
+    CHOOSING,
+    combinations,
+    count_of,
+    given_names,
+    idle_children,
+    prior_defaults,
+)
 from sweeps.priors.reference import reference_of
 from sweeps.spec.parameter import Parameter, values_of
 from sweeps.spec.parameter_names import HAND_CRAFTED, NOISE_SCHEDULE, groups_among
@@ -23,7 +29,7 @@ SHAPING: Mapping[str, tuple[str, ...]] = {
     "alpha_norm": ("alpha", "centre"),
     "isotropic_range": ("alpha",),
 }
-"""What an energy of a hand-crafted prior depends on."""
+"""The parameters that change a hand-crafted prior's energy, its weight aside."""
 MOST_UNITS = 100
 
 RawPerUnit = Mapping[str, float]
@@ -32,7 +38,7 @@ RawPerUnit = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Subject:
-    """A prior that needs a unit: its group's settings, and the noise level it stands at (None: its own)."""
+    """A prior that needs a unit: its group's settings, and the noise level at which it is used (None: its own)."""
 
     group: str
     settings: Mapping[str, Any]
@@ -72,14 +78,15 @@ def subjects(spec: SweepSpec, classifier: Classifier) -> list[Subject]:
 
 
 def unit_rules(parameters: Mapping[str, Parameter]) -> Iterator[tuple[str, str]]:
-    """Yield (flat name, what is wrong) for priors of which there is no end, so that they cannot all be calibrated."""
+    """Yield (flat name, what is wrong) for parameters with so many values that not every prior can be calibrated."""
     for group in groups_among(parameters):
-        names = [name for child in _children(group) if (name := f"{group}.{child}") in parameters]
-        endless = [name for name in names if values_of(parameters[name]) is None]
-        for name in endless:
-            yield name, f"units: calibrated needs finitely many values of {name}; valid: values: [...], or a step"
-        count = math.prod(len(values_of(parameters[name]) or ()) for name in names)
-        if not endless and count > MOST_UNITS:
+        names = given_names(parameters, group, _children(group))
+        unlisted = [name for name in names if values_of(parameters[name]) is None]
+        for name in unlisted:
+            what = f"units: calibrated needs finitely many values of {name}"
+            yield name, f"{what}; valid: values: [...], or q_uniform with a step"
+        count = count_of(parameters, group, _children(group))
+        if not unlisted and count > MOST_UNITS:
             yield names[0], f"{group} has {count} priors to calibrate; valid: at most {MOST_UNITS}, by fewer values"
 
 
@@ -98,8 +105,9 @@ def raw_weights(settings: Mapping[str, Any], group: str, units: RawPerUnit) -> f
 def unit_of(calibrations: Sequence[tuple[float, Calibration]]) -> float:
     """Return the raw weight of a calibrated weight of 1 against the weighted sum of the matched layers' losses.
 
-    ``sum_l w_l kappa_l(s) r^2 / (kappa_prior(s) s^2)`` with the smallest r and s of the layers: together they leave no
-    more open than the one that leaves least. For one layer it is ``w_l`` times its calibration's unit.
+    ``sum_l w_l kappa_l(s) r^2 / (kappa_prior(s) s^2)``. The error r and the level s are the smallest of the layers':
+    a reconstruction that matches several layers is at least as close as one that matches the best of them. For one
+    layer it is ``w_l`` times its calibration's unit.
 
     Args:
         calibrations: of one prior, (weight of the layer's loss, its calibration).

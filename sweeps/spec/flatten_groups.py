@@ -22,7 +22,7 @@ Path = tuple[str | int, ...]
 Fault = tuple[Path, str]
 
 _FORMS = {"value", "values", "distribution"}
-"""How a single parameter is written, which no prior's child is called."""
+"""Keys of a single parameter; no parameter of a prior has one of these names."""
 
 
 def flatten(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path], list[Fault]]:

@@ -43,8 +43,8 @@ def load_spec(path: str | Path, check: bool = True) -> SweepSpec:
 
     Args:
         path: of the file. Pictures in it are relative to the current directory.
-        check: also look at the world: pictures readable, layers of the network, metrics by name. Globs are expanded
-            and goals filled in only then.
+        check: also check what the spec names: pictures, layers of the network, metrics. Only then are globs expanded
+            and goals filled in.
 
     Raises:
         InputErrors: every fault of the file, one line each, ``file:line: what; valid: ...``.
@@ -73,7 +73,8 @@ def parse_spec(text: str, source: str = "<text>", check: bool = True) -> SweepSp
 def _read(document: Document, default_name: str, check: bool) -> SweepSpec:
     data = document.data
     if not isinstance(data, dict):
-        raise InputError(f"{document.source}:1: a spec is a mapping with the keys {', '.join(_keys())}")
+        what = f"a spec is a mapping with the keys {', '.join(_keys())}"
+        raise InputError(f"{document.source}:1: {what}; `restoration sweep init` writes one")
     faults: list[Fault] = []
     sections = _sections({"name": default_name, **data}, faults)
     origin: dict[str, YamlPath] = {
@@ -86,9 +87,9 @@ def _read(document: Document, default_name: str, check: bool) -> SweepSpec:
     for path, message in spec_rules.rules(sections, given):
         faults.append((_written_at(path, origin), message))
     if check:
-        from sweeps.spec.resolve import look_at_the_world  # imports torch, which a look at the text alone can spare
+        from sweeps.spec.resolve import resolve  # imports torch, which checking the text alone does not need
 
-        sections, found = look_at_the_world(sections)
+        sections, found = resolve(sections)
         faults.extend((_written_at(path, origin), message) for path, message in found)
     lines = [*document.faults, *(f"{document.where(path)}: {message}" for path, message in faults)]
     if lines:
@@ -145,7 +146,7 @@ def _parameters(
 
 
 def _faults(error: ValidationError, data: Any, prefix: YamlPath) -> list[Fault]:
-    """Turn pydantic's errors into one message per place (the forms of a union are one place)."""
+    """Turn pydantic's errors into one message per place; alternatives of one value make one message."""
     faults: list[Fault] = []
     rules: dict[tuple[YamlPath, str], list[str]] = {}
     for item in error.errors(include_url=False):
@@ -171,7 +172,7 @@ def _faults(error: ValidationError, data: Any, prefix: YamlPath) -> list[Fault]:
 
 
 def _place(location: tuple[str | int, ...], data: Any) -> tuple[YamlPath, str]:
-    """Return the part of pydantic's location that the file has, and the last part that it has not."""
+    """Return the part of pydantic's location that is in the file, and the last part that is not."""
     path: list[str | int] = []
     absent = ""
     for part in location:
@@ -197,7 +198,7 @@ def _line_number(line: str, source: str) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """Return sections as the JSON-like data they came from."""
+    """Return a section as plain data: mappings, lists, texts and numbers."""
     if isinstance(value, BaseModel):
         return value.model_dump()
     if isinstance(value, dict):

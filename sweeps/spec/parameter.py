@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from restoration_core.errors import unknown
+from restoration_core.errors import brief, unknown
 from sweeps.spec.parameter_names import known_parameter
 from sweeps.spec.schedules import structure_faults
 from sweeps.spec.steps import Steps
@@ -56,7 +56,7 @@ class Parameter(BaseModel):
         if self.values is not None and not self.values:
             raise ValueError("values must not be empty")
         if self.values is not None and len({(type(v) is bool, v) for v in self.values}) < len(self.values):
-            raise ValueError(f"values must differ, but got {self.values}")
+            raise ValueError(f"values must differ, but got {brief(self.values)}")
         return self
 
     def _check_range(self) -> None:
@@ -88,18 +88,18 @@ class Parameter(BaseModel):
         return self.value is not None
 
     def extremes(self) -> list[object]:
-        """Return the values that have to be valid for all of them to be."""
+        """Return the values to check: when these are valid, all values of the parameter are."""
         if self.values is not None:
             return list(self.values)
         return [self.value] if self.fixed else [self.min, self.max]
 
 
 def values_of(parameter: Parameter) -> Sequence[Scalar] | None:
-    """Return every value that a parameter can have, one for a fixed one; None when there is no end of them."""
+    """Return every value that a parameter can have; None for a range without steps, which has no list of values."""
     if parameter.values is not None:
         return parameter.values
     if parameter.fixed:
-        return [parameter.value]  # type: ignore[list-item]  # of a structure nobody asks
+        return [parameter.value]  # type: ignore[list-item]  # nobody asks this of a list of pairs
     assert parameter.min is not None
     assert parameter.max is not None
     if str(parameter.distribution).startswith("int_"):

@@ -203,7 +203,7 @@ def group_of(name: str) -> str | None:
 
 
 def is_trained_group(group: str) -> bool:
-    """Return whether this is a well-formed ``priors.<where>[@label]``, whatever ``where`` is."""
+    """Return whether a name has the form ``priors.<where>[@label]``; the layer need not exist."""
     if not group.startswith(_TRAINED):
         return False
     where, at, label = group.removeprefix(_TRAINED).rpartition("@")

@@ -21,7 +21,7 @@ Message = tuple[str, str]
 
 
 def prior_rules(parameters: Mapping[str, Parameter], given: frozenset[str]) -> Iterator[Message]:
-    """Yield (flat name, what is wrong) for parameters that are sound each by itself.
+    """Yield (flat name, what is wrong) for parameters that do not go together.
 
     Args:
         parameters: flat.

@@ -1,4 +1,4 @@
-"""Checks of a spec against the world: pictures on disk, the network's layers, metrics by name.
+"""Checks of a spec against what is there: pictures on disk, the network's layers, metrics by name.
 
 No weights are opened or downloaded: layers and their shapes come from a network with random weights, a large one
 without memory for them.
@@ -21,8 +21,8 @@ from sweeps.spec.yaml_loader import YamlPath
 _LONGEST_REFERENCE = 500
 
 
-def look_at_the_world(sections: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
-    """Check the sections that validated and return them as the world completes them.
+def resolve(sections: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """Check the valid sections against what is there, and complete them with it.
 
     Returns:
         The sections with globs expanded to pictures, layers under the network's own names, goals filled in; and the

@@ -1,4 +1,4 @@
-"""Trained priors of a spec against the world: layers of the network, patches that fit maps, kept priors by name."""
+"""Checks of a spec's trained priors: layers that the network has, patches that fit the maps, priors that are kept."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Sections = Mapping[str, Any]
 
 
 def rules(sections: Sections, given: frozenset[str]) -> Iterator[Fault]:
-    """Yield the faults that the text alone shows. Sections that did not validate are absent and skipped.
+    """Yield the faults between sections that the text alone shows; sections that are invalid themselves are left out.
 
     Args:
         sections: validated sections by key; ``parameters`` flat.

@@ -7,6 +7,7 @@ schema (``1e-3`` is a number, ``no`` is text), whatever ``%YAML`` directive the 
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, Event, MappingStartEvent, NodeEvent, ScalarEvent, SequenceStartEvent
 
 from restoration_core.errors import InputError, InputErrors
-from restoration_core.paths import check_file, reason, shown
+from restoration_core.paths import check_file, shown
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
@@ -72,12 +73,13 @@ def load_yaml(path: str | Path) -> Document:
         InputErrors: it uses aliases or tags, or its keys are not text (all places at once).
     """
     source = shown(path)
-    check_file(Path(path), "YAML file", "the path of a YAML file")
+    if os.path.exists(path) and not os.path.isdir(path):
+        check_file(Path(path), "YAML file", "the path of a YAML file")  # opening a named pipe would wait for ever
     try:
         with open(path, "rb") as file:
             head = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InputError(f"{source}: cannot be read ({reason(error)}); valid: a YAML file") from error
+        raise InputError(f"cannot read {source}: {error.strerror or error}; valid: the path of a YAML file") from error
     if len(head) > MAX_BYTES:
         raise InputError(f"{source}: more than {MAX_BYTES // 1024} KiB; valid: a smaller YAML file")
     try:

@@ -16,8 +16,8 @@ FEATURE_ERROR = "feature_error"
 class Measuring:
     """Measures batches of reconstructions of a context's pictures.
 
-    Computed are every metric of pictures that the size allows, ``feature_error`` (the mean over the matched layers),
-    ``feature_error@LAYER`` at two held-out layers, and what else the sweep searches by or saves.
+    These are all metrics of pictures (SSIM from 11 px on), ``feature_error`` (the mean over the matched layers),
+    ``feature_error@LAYER`` at two held-out layers, and the metrics that the spec names.
 
     Args:
         context: the pictures and the network.

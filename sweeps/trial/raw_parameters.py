@@ -1,4 +1,4 @@
-"""All that decides a trial's problems, as flat parameters: presets expanded, defaults in, what is off left out."""
+"""A trial's flat parameters completed: presets expanded, defaults filled in, priors that are off left out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OPTIMISER_DEFAULTS: Mapping[str, Any] = {
 def raw_parameters(
     spec: SweepSpec, parameters: Mapping[str, Any], classifier: Classifier, units: RawPerUnit
 ) -> dict[str, Any]:
-    """Return all that decides a trial's problems: presets expanded, defaults filled in, weights in raw units.
+    """Return a trial's parameters completed: presets expanded, defaults filled in, weights in raw units.
 
     Args:
         spec: of the sweep.
@@ -42,8 +42,8 @@ def raw_parameters(
         units: raw weights of calibrated weights of 1, for a sweep in calibrated units.
 
     Returns:
-        Flat parameters. Those of a prior are there only when it has a weight above 0, and only those that act. In a
-        sweep in calibrated units ``<group>.raw_weight`` stands in place of ``<group>.weight``.
+        Flat parameters, without those of priors of weight 0 and those that have no effect. In a sweep in calibrated
+        units ``<group>.raw_weight`` stands in place of ``<group>.weight``.
 
     Raises:
         InputError: a preset that does not exist, or a prior without a unit.
@@ -76,7 +76,7 @@ def raw_parameters(
 
 
 def is_on(group: str, settings: Mapping[str, Any]) -> bool:
-    """Return whether a prior takes part: not switched off, and of a weight above 0."""
+    """Return whether a prior takes part: it is not switched off and its weight is above 0."""
     switched = settings.get(f"{group}.{ENABLED}", True) is not False
     return switched and float(settings.get(f"{group}.weight", 0.0)) > 0
 
@@ -100,7 +100,7 @@ def preset_parameters(preset: Preset) -> dict[str, Any]:
             own = {"alpha_norm.alpha": prior.alpha, "alpha_norm.centre": prior.centre}
         else:
             assert isinstance(prior, PatchExperts), f"preset {preset.name} has a prior that no parameter names: {term}"
-            # The thesis's own kind, by its key: by the expert's name a spec means another prior.
+            # By its key: the expert's name alone stands for our default prior, not for the thesis's.
             own = {"priors.image.prior": thesis_recipe(prior.expert.name).key}
         found |= own | {f"{group_of(next(iter(own)))}.weight": term.weight}
     return found

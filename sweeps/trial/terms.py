@@ -24,7 +24,7 @@ def build_terms(raw: Mapping[str, Any], classifier: Classifier, prior_lookup: Pr
     ``<group> <level>``, which takes part while the schedule has that level.
 
     Args:
-        raw: what :func:`sweeps.trial.raw_parameters.raw_parameters` gave.
+        raw: from :func:`sweeps.trial.raw_parameters.raw_parameters`.
         classifier: whose mean colour the range prior and an alpha norm about the data's mean take.
         prior_lookup: reference -> trained prior.
 
@@ -87,7 +87,7 @@ def _schedule(pieces: Sequence[Sequence[float]]) -> Schedule:
 
 
 def _while_at(level: float, stages: Sequence[Sequence[float]], schedule: Schedule | None) -> Schedule:
-    """Return the factor of one noise level's term: that of the whole prior while the level is on, else 0."""
+    """Return the schedule of one noise level's term: the prior's own while that level is on, and 0 otherwise."""
     levels = _schedule(stages)
     starts = sorted({start for start, _ in (*levels.pieces, *(schedule.pieces if schedule is not None else ()))})
     factors = [

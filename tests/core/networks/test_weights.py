@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from urllib.error import URLError
@@ -29,6 +30,20 @@ def test_a_state_dict_that_does_not_fit_tells_keys_and_shapes_in_one_line() -> N
     assert str(caught.value) == (
         "w.pt: does not fit the network: missing bias; unknown scale; shapes differ: weight (2, 4) instead of (2, 3)"
     )
+
+
+def test_weights_that_are_no_file_are_refused_without_being_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pt")
+    os.symlink("circle.pt", tmp_path / "circle.pt")
+    for path, message in {
+        tmp_path / "pipe.pt": r"pipe\.pt: is a named pipe, not a weights file; valid: a state dict as \.safetensors",
+        tmp_path / "circle.pt": r"circle\.pt: no weights file that can be read \(its links lead in a circle\)",
+        tmp_path: "unknown kind of weights file",
+        tmp_path / f"{'n' * 3000}.pt": r"n\.\.\.n+\.pt: no weights file that can be read \(file name too long\)",
+        tmp_path / "none.pt": r"none\.pt: no such weights file",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            read_state_dict(path)
 
 
 def test_long_lists_of_keys_are_cut() -> None:

@@ -107,9 +107,9 @@ def test_all_refused_places_are_told_at_once() -> None:
 
 
 def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"missing.yaml: no such YAML file; valid: the path of a YAML file"):
+    with pytest.raises(InputError, match=r"cannot read .*missing.yaml: No such file"):
         load_yaml(tmp_path / "missing.yaml")
-    with pytest.raises(InputError, match=r"is a folder, not a YAML file"):
+    with pytest.raises(InputError, match=r"cannot read .*directory"):
         load_yaml(tmp_path)
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
     with pytest.raises(InputError, match="byte 3 is not UTF-8"):
@@ -124,10 +124,10 @@ def test_what_is_no_file_is_refused_without_being_opened(tmp_path: Path) -> None
     os.symlink("circle.yaml", tmp_path / "circle.yaml")
     for path, message in {
         tmp_path / "pipe.yaml": r"pipe\.yaml: is a named pipe, not a YAML file",
-        tmp_path / "circle.yaml": r"no YAML file that can be read \(its links lead in a circle\)",
+        tmp_path / "circle.yaml": r"cannot read .*circle\.yaml: Too many levels of symbolic links",
         Path("/dev/zero"): "/dev/zero: is a device, not a YAML file",
-        tmp_path / ("n" * 10_000): r"n\.\.\.n+: no YAML file that can be read \(file name too long\)",
-        tmp_path / "caf\udce9\n.yaml": r"caf\\xe9\\x0a\.yaml: no such YAML file",
+        tmp_path / ("n" * 10_000): r"cannot read .*n\.\.\.n+: File name too long",
+        tmp_path / "caf\udce9\n.yaml": r"cannot read .*caf\\xe9\\x0a\.yaml: No such file",
     }.items():
         with pytest.raises(InputError, match=message) as caught:
             load_yaml(path)
