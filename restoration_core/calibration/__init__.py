@@ -1,4 +1,4 @@
-"""How strong priors are against the feature loss: curvature along noise, errors, spreads, the rule for weights."""
+"""How strong a prior is compared with the feature loss, so that weights mean the same for every prior and layer."""
 
 from restoration_core.calibration.calibration import Calibration, Spread
 from restoration_core.calibration.calibration_library import CalibrationLibrary

@@ -1,4 +1,4 @@
-"""The calibration of a prior: what turns a weight in calibrated units into a raw one, as plain data."""
+"""The calibration of a prior as plain data, with the rule that turns a calibrated weight into a raw one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORMAT = "calibration-1"
 
 @dataclass(frozen=True)
 class Curve:
-    """A curvature over noise levels.
+    """A curvature at several noise levels.
 
     Attributes:
         levels: standard deviations s of the noise, RGB in [0, 1], rising.
@@ -33,10 +33,10 @@ class Curve:
     values: tuple[float, ...]
 
     def at(self, level: float) -> float:
-        """Return kappa at ``level``, linear in log kappa over log s.
+        """Return kappa at ``level``; log kappa is interpolated linearly in log s.
 
         Raises:
-            InputError: a level outside the curve, or a curvature beside it that is not positive.
+            InputError: a level outside the curve, or beside a curvature that is not positive.
         """
         if not self.levels[0] <= level <= self.levels[-1]:
             raise InputError(
@@ -45,7 +45,7 @@ class Curve:
         right = min(bisect_right(self.levels, level), len(self.levels) - 1)
         (s0, s1), (k0, k1) = self.levels[right - 1 : right + 1], self.values[right - 1 : right + 1]
         part = math.log(level / s0) / math.log(s1 / s0)
-        # At a level that was measured the value beside it does not matter.
+        # At a measured level the neighbouring value does not matter.
         for value, share in ((k0, 1 - part), (k1, part)):
             if share > 0 and not value > 0:
                 raise InputError(
@@ -62,13 +62,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Spread:
-    """Quantiles of a value over pictures at :data:`QUANTILES`."""
+    """The :data:`QUANTILES` of a value over pictures."""
 
     quantiles: tuple[float, ...]
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Return the quantiles of some values, linear between order statistics."""
+        """Return the quantiles of some values, interpolated linearly between sorted values."""
         ordered = sorted(values)
         return cls(tuple(_quantile(ordered, share) for share in QUANTILES))
 
@@ -79,23 +79,23 @@ class Spread:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How strongly a prior and the feature loss of a layer pull back noisy pictures, and how their values spread.
+    """How strongly a prior and the feature loss of a layer pull back noisy pictures, and the spread of their values.
 
-    The rule: ``raw weight = weight * kappa_features(s) r^2 / (kappa_prior(s) s^2)``, with r the error of
-    reconstructions from the features alone and s the error that neighbouring pixels differ by in reconstructions with
-    total variation, which is what a prior over neighbourhoods meets. A calibrated weight of 1 gives a prior at its
-    typical error the energy that the feature loss has at its own: curvatures compare the two energies, and r/s tells
-    how much more the features leave open. With s = r it is the ratio of the curvatures alone.
+    The rule is ``raw weight = weight * kappa_features(s) r^2 / (kappa_prior(s) s^2)``. Here r is the RMSE of
+    reconstructions from the features alone. s is the part of the error that differs between neighbouring pixels, in
+    reconstructions with total variation: the error that a prior over neighbourhoods sees. An energy of curvature kappa
+    at an error e is about ``kappa e^2 / 2``, so with a calibrated weight of 1 the prior's energy at the error s equals
+    the feature loss at the error r. With s = r the rule is the ratio of the curvatures.
 
     Attributes:
         recipe: all that decides the numbers.
-        level: s, held within the recipe's levels.
-        error: r, RMSE in RGB in [0, 1], at least the recipe's lowest level.
-        features: curvature of the normalised feature loss, per pixel value of the picture.
-        prior: curvature of the prior, pulled back to the picture where it acts on a map.
-        energies: spread over pictures by kind (:data:`KINDS`) of the prior's energy; empty when it has none.
-        gradient_norms: the same of ``||dE/dx||_2``, x the picture.
-        prior_name: for people.
+        level: s, clipped to the recipe's levels.
+        error: r, RMSE of RGB in [0, 1], at least the recipe's lowest level.
+        features: curvature of the normalised feature loss with respect to the picture.
+        prior: curvature of the prior with respect to the picture, also where the prior acts on a map.
+        energies: by kind of picture (:data:`KINDS`) the spread of the prior's energy; empty when it has none.
+        gradient_norms: by kind of picture the spread of ``||dE/dx||_2``, where x is the picture.
+        prior_name: the prior's name in messages and pictures.
     """
 
     recipe: CalibrationRecipe
@@ -109,7 +109,7 @@ class Calibration:
 
     @property
     def key(self) -> str:
-        """The name under which it is kept: that of its recipe."""
+        """The key of its recipe, under which it is kept."""
         return self.recipe.key
 
     def raw_weight(self, weight: float, level: float | None = None) -> float:
@@ -117,7 +117,7 @@ class Calibration:
 
         Args:
             weight: calibrated, >= 0.
-            level: of the curvatures, e.g. that of a later stage; by default the calibration's own. r/s stays.
+            level: at which the curvatures are taken, by default s. The factor ``r^2 / s^2`` does not change with it.
 
         Raises:
             InputError: a level that was not measured, or at which a curvature is not positive.
@@ -125,11 +125,11 @@ class Calibration:
         return weight * self.unit(level)
 
     def calibrated_weight(self, raw: float, level: float | None = None) -> float:
-        """Return the calibrated weight of a raw one; the inverse of :meth:`raw_weight`."""
+        """Return the calibrated weight of a raw one, the inverse of :meth:`raw_weight`."""
         return raw / self.unit(level)
 
     def unit(self, level: float | None = None) -> float:
-        """Return the raw weight of a calibrated weight of 1; arguments and errors as :meth:`raw_weight`."""
+        """Return the raw weight of a calibrated weight of 1; ``level`` and errors as for :meth:`raw_weight`."""
         s = self.level if level is None else level
         ratios = {"the feature loss": self.features, f"prior {self.prior_name}": self.prior}
         kappas = []
@@ -143,9 +143,9 @@ class Calibration:
         return kappas[0] / kappas[1] * (self.error / self.level) ** 2
 
     def to_json(self) -> str:
-        """Return it as JSON, which :meth:`from_json` reads without loss."""
+        """Return the calibration as JSON, which :meth:`from_json` reads without loss."""
         fields = dataclasses.asdict(self) | {"format": _FORMAT, "key": self.key}
-        fields["recipe"] = json.loads(self.recipe.to_json())  # with its version
+        fields["recipe"] = json.loads(self.recipe.to_json())  # holds the version too
         return json.dumps(fields, sort_keys=True, indent=1) + "\n"
 
     @classmethod
@@ -154,10 +154,10 @@ class Calibration:
 
         Args:
             text: the file's content.
-            source: where it comes from, for the message.
+            source: where the text comes from, for the message.
 
         Raises:
-            InputError: something else, a damaged file, or a recipe that does not have the key it names.
+            InputError: another or a damaged file, or a recipe that does not have the key that the file names.
         """
         try:
             fields: dict[str, Any] = json.loads(text)

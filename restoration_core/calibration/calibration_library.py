@@ -1,4 +1,4 @@
-"""Calibrations kept in the folder of the prior library, under the hash of what they were measured on."""
+"""Calibrations kept in the folder of the prior library, under the key of their recipe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CalibrationLibrary:
         self.root = PriorLibrary(root).root
 
     def find(self, recipe: CalibrationRecipe) -> Calibration | None:
-        """Return the calibration of this recipe, None when it is not kept.
+        """Return the calibration of a recipe; None when none is kept.
 
         Raises:
             InputError: its file is damaged.
@@ -35,9 +35,9 @@ class CalibrationLibrary:
         return Calibration.from_json(path.read_text(), str(path)) if path.is_file() else None
 
     def get(self, recipe: CalibrationRecipe, measure: Callable[[], Calibration]) -> Calibration:
-        """Return the calibration of this recipe, measured now and kept when it is not there.
+        """Return the calibration of a recipe; measure and keep it when there is none.
 
-        Two processes may measure the same one: the numbers are the same, and the file is whole at any time.
+        Two processes may measure the same one at once: both get the same numbers, and the file is whole at any time.
         """
         found = self.find(recipe)
         if found is None:
@@ -46,7 +46,7 @@ class CalibrationLibrary:
         return found
 
     def keep(self, calibration: Calibration) -> Path:
-        """Write a calibration aside, move it to its place and return that.
+        """Keep a calibration and return its file, which is written aside and moved into place.
 
         Raises:
             InputError: the folder cannot be made.
@@ -62,7 +62,7 @@ class CalibrationLibrary:
         return path
 
     def list(self) -> tuple[Calibration, ...]:
-        """Return all that are kept, by key; files that are no calibrations are passed over."""
+        """Return all calibrations, by key; other files are ignored."""
         found = []
         for path in sorted(self.root.glob(f"*{_SUFFIX}")):
             with contextlib.suppress(InputError):
@@ -70,5 +70,5 @@ class CalibrationLibrary:
         return tuple(found)
 
     def path(self, recipe: CalibrationRecipe) -> Path:
-        """Return the file of a recipe's calibration, there or not."""
+        """Return the file of a recipe's calibration, whether it exists or not."""
         return self.root / f"{recipe.key}{_SUFFIX}"

@@ -1,7 +1,8 @@
-"""Curvature of an energy along noise: the scale on which a prior and a feature loss can be compared.
+"""Curvature of an energy along noise, which makes a prior and a feature loss comparable.
 
-Gradient norms cannot be compared: the feature loss has none at the photograph, and at a stationary point of the
-weighted sum both agree whatever the weight. How hard an energy pulls back a picture that has strayed is comparable.
+The norms of their gradients are no such measure: at the photograph the feature loss has gradient zero, and where the
+weighted sum is at a minimum both gradients are equally large for any weight. What can be compared is how strongly each
+pulls back a picture to which noise was added.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from restoration_core.networks import Classifier
 from restoration_core.priors.prior import Prior
 
 Gradient = Callable[[Tensor], Tensor]
-"""Maps pictures ``(B, 3, H, W)`` to the gradient of an energy with respect to them; rows do not see each other."""
+"""Maps pictures ``(B, 3, H, W)`` to the gradient of an energy with respect to them, each row by itself."""
 
 
 def curvature_curve(gradient: Gradient, pictures: Tensor, directions: Tensor, levels: Sequence[float]) -> Tensor:
     """Return ``kappa(s) = <grad f(x + s n) - grad f(x), n> / (s ||n||^2)`` for each level s and picture x.
 
-    For ``f(x) = 1/2 x^T A x`` it is ``n^T A n / ||n||^2`` whatever s, with the mean ``trace(A) / dimension`` over white
-    noise n. It falls with s where the pull saturates and is negative where noise lowers the gradient along itself.
+    For ``f(x) = 1/2 x^T A x`` it is ``n^T A n / ||n||^2`` at every s, and its mean over white noise n is
+    ``trace(A) / dimension``. It falls with s where the gradient saturates, and is negative where the gradient along the
+    noise falls when noise is added.
 
     Args:
         gradient: of f, with respect to the pictures.
@@ -66,11 +68,11 @@ def feature_gradient(classifier: Classifier, layer: str, originals: Tensor) -> G
 
 
 def prior_gradient(prior: Prior, layer: str | None, classifier: Classifier) -> Gradient:
-    """Return a prior's gradient with respect to the picture, pulled back through the network from a layer's map.
+    """Return a prior's gradient with respect to the picture; from a layer's map it is taken back through the network.
 
     Args:
         prior: on the picture or on the map; an energy is not needed.
-        layer: whose map it acts on; None for the picture itself.
+        layer: the layer whose map it acts on; None for the picture itself.
         classifier: the network.
     """
     if layer is None:
@@ -92,7 +94,7 @@ def white(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def pink(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Return Gaussian noise with amplitudes that fall as 1/frequency, as photographs' do, no mean and an RMS of 1."""
+    """Return Gaussian noise of mean 0 and RMS 1 whose amplitudes fall as 1/frequency, like those of photographs."""
     height, width = pictures.shape[-2:]
     noise = torch.randn(pictures.shape, generator=generator, dtype=torch.float32)
     frequency = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width))
@@ -102,10 +104,10 @@ def pink(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def jittered(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Return what a shift by one pixel, edges repeated, changes: the error of a jittered picture, with an RMS of 1.
+    """Return the difference that a shift by one pixel (edges repeated) makes to each picture, scaled to an RMS of 1.
 
     Raises:
-        InputError: a picture that no shift changes.
+        InputError: a picture that a shift does not change.
     """
     moved = torch.empty_like(pictures)
     for row, picture in enumerate(pictures):
@@ -123,7 +125,7 @@ NOISES: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {"white": white
 
 
 def draw_noise(kind: str, pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Return directions of one of :data:`NOISES` for ``pictures``, of their shape, with an RMS of about 1.
+    """Return noise of one of the kinds :data:`NOISES`, of the shape of ``pictures``, with an RMS of about 1.
 
     Raises:
         InputError: an unknown kind.

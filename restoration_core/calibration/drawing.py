@@ -1,4 +1,4 @@
-"""A calibration as a picture: how its prior's values spread, and its curvature beside that of the features."""
+"""A picture of a calibration: spreads of the prior's values, and its curvature beside that of the features."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from restoration_core.calibration.calibration import KINDS, QUANTILES, Calibrati
 from restoration_core.errors import InputError
 
 WIDTH, HEIGHT = 1260, 400
-_SCALE = 2  # drawn larger and shrunk: Pillow's lines have hard edges
+_SCALE = 2  # drawn at twice the size and shrunk, because Pillow draws lines with hard edges
 _PAPER, _INK, _FAINT, _GRID = "#ffffff", "#24292f", "#6e7781", "#d8dee4"
 _COLOURS = {"natural": "#1a7f37", "noisy": "#bc4c00", "noise": "#6639ba", "features": "#24292f", "prior": "#0969da"}
 
@@ -24,8 +24,8 @@ def draw_calibration(calibration: Calibration) -> Image.Image:
     """Return a picture of three panels: spreads of energy and of gradient norm, and the curvatures.
 
     A spread shows the quantiles 5 % to 95 % (line), 25 % to 75 % (box) and the median (tick). The prior's curvature is
-    scaled so that it meets the features' at the noise level of the calibration (dashed); where one is not positive it
-    is left out.
+    scaled so that it equals the features' at the calibration's noise level (dashed line). Values that are not positive
+    are left out.
 
     Args:
         calibration: with or without energies.
@@ -48,7 +48,7 @@ def draw_calibration(calibration: Calibration) -> Image.Image:
 
 @dataclass(frozen=True)
 class _Pen:
-    """Draws in final pixels on the enlarged sheet."""
+    """Draws on the enlarged sheet in coordinates of the final picture."""
 
     draw: ImageDraw.ImageDraw
 
@@ -72,7 +72,7 @@ class _Pen:
 
 @lru_cache
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size * _SCALE)  # decoded anew at each call
+    return ImageFont.load_default(size * _SCALE)  # cached, because Pillow decodes the font at each call
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _draw_curves(pen: _Pen, box: Box, calibration: Calibration) -> None:
     try:
         unit = calibration.features.at(calibration.level) / calibration.prior.at(calibration.level)
         label = f"prior x {unit:.3g}"
-    except InputError:  # no weight can be had at this level; the curve may still be worth seeing
+    except InputError:  # the curvature is not positive at this level; the curve is shown unscaled
         unit, label = 1.0, "prior"
     curves = {
         "features": (calibration.features, 1.0, "features"),

@@ -1,4 +1,4 @@
-"""How far reconstructions from a layer stray: the whole error, and what neighbouring pixels differ by."""
+"""The errors of reconstructions from a layer: of the whole picture, and between neighbouring pixels."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def reconstructions(
         originals: ``(B, 3, H, W)``, RGB in [0, 1], on the network's device.
         tv_weight: raw weight of total variation (beta 2); 0 for the features alone.
         run: settings of the optimiser.
-        seed: of the first noise.
+        seed: decides the starting noise.
 
     Raises:
-        InputError: one that did not stay finite.
+        InputError: a reconstruction that did not stay finite.
     """
     terms = (Term("total_variation", TotalVariation(2.0), tv_weight),) if tv_weight > 0 else ()
     problems = [
@@ -74,5 +74,5 @@ def local_rmse(images: Tensor, originals: Tensor) -> float:
 
 
 def decaying(learning_rate: float, iterations: int) -> Schedule:
-    """Return full steps, 0.3 of them after 60 % and 0.1 after 85 %: with full steps to the end Adam's noise stays."""
+    """Return a learning rate that falls to 0.3 after 60 % of the steps and to 0.1 after 85 %, so that Adam settles."""
     return Schedule(tuple({int(share * iterations): factor * learning_rate for share, factor in _DECAY}.items()))

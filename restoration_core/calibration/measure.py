@@ -1,4 +1,4 @@
-"""Measuring calibrations: curvatures, spreads, and the error that reconstructions from a layer have."""
+"""Measuring calibrations: curvatures, spreads of values, and errors of reconstructions."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ from restoration_core.priors.prior import Prior
 from restoration_core.seeds import derive_seed
 
 Progress = Callable[[str], None]
-"""Told in words what is measured next."""
+"""Called with a description of what is measured next."""
 
 PIXELS_AT_ONCE = 8 * 224 * 224
+"""How many pixels go through the network at once."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Squares:
     """Square photographs of one size.
 
     Attributes:
-        identity: ``sha256:`` and the hash over the hashes of their pixels, in order.
+        identity: ``sha256:`` and a hash over the hashes of their pixels, in order.
         pictures: ``(B, 3, size, size)``, float32, RGB in [0, 1].
     """
 
@@ -62,7 +63,7 @@ def load_squares(folder: Path | None, size: int, limit: int = 32) -> Squares:
     Args:
         folder: of pictures; None for the sample pictures that ship with the package.
         size: side in pixels.
-        limit: at most so many, spread evenly over the folder in alphabetical order.
+        limit: how many at most; they are spread evenly over the folder in alphabetical order.
 
     Raises:
         InputError: no such folder, no picture in it, one that cannot be read, or a limit below 1.
@@ -78,7 +79,7 @@ def load_squares(folder: Path | None, size: int, limit: int = 32) -> Squares:
 
 
 class Calibrator:
-    """Measures priors against the features of one layer; what does not depend on the prior is measured once.
+    """Measures priors against the features of one layer. What does not depend on the prior is measured only once.
 
     Args:
         classifier: the network.
@@ -114,10 +115,10 @@ class Calibrator:
         self._error_run = ErrorRun() if error_run is None else error_run
         self._progress = progress
         classifier.shape(self._layer, self._size)
-        self.recipe("", None)  # refuses settings out of range before anything is measured
+        self.recipe("", None)  # raises for settings out of range, before anything is measured
 
     def recipe(self, prior_key: str, layer: str | None) -> CalibrationRecipe:
-        """Return what :meth:`calibrate` would measure, for looking it up before.
+        """Return the recipe of what :meth:`calibrate` would measure, to look it up first.
 
         Args:
             prior_key: key of a trained prior, or :func:`hand_crafted_key`.
@@ -143,7 +144,7 @@ class Calibrator:
         Args:
             prior: an energy, or the residual of a denoiser.
             prior_key, layer: see :meth:`recipe`.
-            name: for people; the key by default.
+            name: of the prior, in messages and pictures; by default its key.
 
         Raises:
             InputError: a prior that does not take the pictures or the map.
@@ -170,7 +171,7 @@ class Calibrator:
 
     @cached_property
     def error(self) -> float:
-        """RMSE of reconstructions from the features alone, at least the lowest level.
+        """r: RMSE of reconstructions from the features alone, at least the lowest level.
 
         Raises:
             InputError: a reconstruction that did not stay finite.
@@ -181,7 +182,7 @@ class Calibrator:
 
     @cached_property
     def level(self) -> float:
-        """The noise level that the error run asks for, held within the levels.
+        """s: the noise level that the error run asks for, clipped to the levels.
 
         Raises:
             InputError: a reconstruction that did not stay finite.
@@ -189,7 +190,7 @@ class Calibrator:
         start = self._error_run.start_level
         level = self.error
         if self._error_run.level == "local":
-            pull = self._curve(lambda rows: TotalVariation(2.0).gradient)  # the same at every level
+            pull = self._curve(lambda rows: TotalVariation(2.0).gradient)  # its curvature is the same at every level
             self._tell(f"error of reconstructions from {self._layer} with total variation")
             restored = self._restored(self._features.at(start) / pull.at(start))
             level = local_rmse(restored, self._pictures[: len(restored)])
@@ -215,7 +216,7 @@ class Calibrator:
         return Curve(self._levels, tuple(torch.cat(curves, dim=1).mean(dim=1).tolist()))
 
     def _kind(self, kind: str) -> Tensor:
-        """Return the photographs, or what :data:`KINDS` says in their place."""
+        """Return pictures of one of the :data:`KINDS`."""
         if kind == "natural":
             return self._pictures
         generator = torch.Generator().manual_seed(derive_seed(self._seed, kind))

@@ -1,4 +1,4 @@
-"""What a calibration was measured on: plain data whose hash is the calibration's name."""
+"""The recipe of a calibration: plain data, whose hash is the calibration's key."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from restoration_core.errors import InputErrors, unknown
 from restoration_core.priors.prior import Prior
 
 LEVELS = tuple(round(0.005 * 2 ** (step / 2), 6) for step in range(15))
-"""Noise levels of a curve: 0.005 (a grey level) to 0.64 (worse than any reconstruction), two to an octave."""
+"""Noise levels of a curve, from 0.005 (a grey level) to 0.64 (worse than any reconstruction), in steps of sqrt(2)."""
 
 NOISE_KINDS = ("white", "pink", "jittered")
 LEVEL_KINDS = ("local", "rmse")
 
-# Counted up when measuring changes so that the same recipe no longer gives the same numbers.
+# To be raised when a change lets the same recipe give other numbers.
 _VERSION = 1
 
 
 def hand_crafted_key(name: str, prior: Prior) -> str:
-    """Return what a recipe calls a hand-crafted prior: its name and the values of all its fields, by name.
+    """Return the key of a hand-crafted prior: its name, and all its fields with their values.
 
     >>> hand_crafted_key("isotropic_range", IsotropicRange(6.0, (0.5, 0.5, 0.5)))
     'isotropic_range(alpha=6.0,mean=(0.5, 0.5, 0.5))'
@@ -35,16 +35,17 @@ def hand_crafted_key(name: str, prior: Prior) -> str:
 
 @dataclass(frozen=True)
 class ErrorRun:
-    """The reconstructions whose error is the noise level of a calibration.
+    """The reconstructions whose errors give the noise level of a calibration.
 
     Adam from noise; the learning rate falls to 0.3 of itself after 60 % of the steps and to 0.1 after 85 %.
 
     Attributes:
-        level: ``local``: the error that neighbouring pixels differ by in reconstructions with total variation;
-            ``rmse``: the whole error of reconstructions from the features alone.
-        start_level: noise level, within the levels, at which that total variation pulls as hard as the features.
-        photographs: how many, the first of the calibration's.
-        iterations: steps.
+        level: ``local``: the error between neighbouring pixels, in reconstructions with total variation; ``rmse``: the
+            error of the whole picture, in reconstructions from the features alone.
+        start_level: the weight of that total variation makes its curvature equal to the features' at this noise level,
+            which lies within the levels.
+        photographs: how many of the calibration's photographs are reconstructed, the first ones.
+        iterations: number of steps.
         learning_rate: of Adam at the start, in units of the [0, 1] pixel scale.
         betas: Adam's decay rates.
     """
@@ -82,11 +83,11 @@ class CalibrationRecipe:
         prior_layer: the layer the prior acts on; None for the picture.
         size: side of the pictures in pixels.
         pictures: ``sha256:...`` over the photographs' pixels.
-        noise: direction of the curves: ``white``, ``pink`` or ``jittered``.
+        noise: kind of the noise: ``white``, ``pink`` or ``jittered``.
         levels: noise levels s of the curves, RGB in [0, 1], rising.
-        draws: directions of noise for each photograph.
-        seed: of the noise and of the reconstructions' start.
-        error_run: how the level was found.
+        draws: how many times noise is drawn for each photograph.
+        seed: decides the noise and the start of the reconstructions.
+        error_run: how the noise level is found.
     """
 
     weights_id: str
@@ -125,13 +126,13 @@ class CalibrationRecipe:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """Return the recipe as JSON with sorted keys and no spaces: the same text for the same recipe."""
+        """Return the recipe as JSON with sorted keys and without spaces, so that equal recipes give equal texts."""
         fields = dataclasses.asdict(self) | {"version": _VERSION}
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_mapping(cls, fields: Mapping[str, Any]) -> CalibrationRecipe:
-        """Return the recipe of a mapping as :meth:`to_json` writes it, with or without its version.
+        """Return the recipe that a mapping describes, as :meth:`to_json` writes it, with or without its version.
 
         Raises:
             InputErrors: another version, an unknown or missing field, or a value out of range.

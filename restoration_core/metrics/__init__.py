@@ -1,4 +1,4 @@
-"""Pure functions ``(B, C, H, W) x 2 -> (B,)`` that score reconstructions, their registry, and all of them at once."""
+"""Metrics of reconstructions: pure functions ``(B, C, H, W) x 2 -> (B,)``, and their registry."""
 
 from restoration_core.metrics.feature import feature_error, feature_error_root
 from restoration_core.metrics.image_error import image_mse, psnr

@@ -11,7 +11,7 @@ def feature_error(features: Tensor, target: Tensor) -> Tensor:
 
     Args:
         features: ``(B, C, H, W)`` or ``(B, C)``.
-        target: phi_0, of the same shape, or without the batch for one target shared by all rows.
+        target: phi_0, of the same shape, or without the batch axis for a target that all rows share.
 
     Returns:
         ``(B,)``, >= 0; lower is better. A target of zeros gives 0 where the features are zeros too, else infinity.
@@ -29,6 +29,6 @@ def feature_error_root(features: Tensor, target: Tensor) -> Tensor:
     """Return the normalised error per row, ``||phi - phi_0|| / ||phi_0||``, the square root of :func:`feature_error`.
 
     Source:
-        MV15 table 3, MV16 tables 1-3: 0.17 there is 0.03 squared.
+        MV15 table 3, MV16 tables 1-3; 0.17 in their tables is a :func:`feature_error` of 0.03.
     """
     return feature_error(features, target).sqrt()

@@ -1,4 +1,4 @@
-"""Metrics of pictures by name, whatever they compare: pixels or a network's feature maps."""
+"""Measuring pictures by the names of metrics, of pixels and of feature maps alike."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def metric_layers(name: str, classifier: Classifier, matched: Iterable[str], size: int) -> tuple[str, ...]:
-    """Return the layers that a metric compares, under the network's own names; none for a metric of pictures.
+    """Return the layers that a metric compares, by the network's own names; none for a metric of pictures.
 
     Args:
-        name: as :func:`parse_metric` takes it. Without layers of its own, ``feature_error`` means the matched ones, a
-            perceptual metric :func:`~restoration_core.networks.spread_layers.spread_layers`.
+        name: as for :func:`parse_metric`. If it names no layers, ``feature_error`` compares the matched ones, and a
+            perceptual metric those of :func:`~restoration_core.networks.spread_layers.spread_layers`.
         classifier: the network.
         matched: layers that the reconstruction was fitted to.
         size: side of the pictures in pixels.
@@ -47,20 +47,21 @@ def measure(
 
     Args:
         classifier: on the pictures' device, in their dtype.
-        names: as :func:`parse_metric` takes them.
+        names: as for :func:`parse_metric`.
         images, originals: ``(B, 3, S, S)``, RGB in [0, 1].
         matched: layers that the reconstructions were fitted to.
 
     Returns:
-        Name as given -> ``(B,)``, without gradient. A metric for which the network has no layer at this size is absent.
+        ``(B,)`` by name, without gradient. A metric for which the network has no layer at this size is left out.
 
     Raises:
-        InputError: as :func:`metric_layers`; SSIM's for pictures smaller than its window.
+        InputError: as :func:`metric_layers`, and for SSIM of pictures smaller than its window.
     """
     matched, count = tuple(matched), len(images)
     layers = {name: metric_layers(name, classifier, matched, images.shape[-1]) for name in names}
     with torch.no_grad():
-        pair = torch.cat([images, originals.expand_as(images)])  # never a batch of one, which may round differently
+        # A batch of two or more: one row alone may be rounded differently.
+        pair = torch.cat([images, originals.expand_as(images)])
         maps = classifier.features(pair, dict.fromkeys(layer for own in layers.values() for layer in own))
         columns = {}
         for name, own in layers.items():

@@ -1,4 +1,4 @@
-"""Distances between pictures as a network sees them, beyond the error of its feature maps: textures, directions."""
+"""Distances between feature maps that stand for textures, or for how similar pictures look."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def gram_matrix(features: Tensor) -> Tensor:
         features: ``(B, C, H, W)``, or ``(B, C)`` as one position.
 
     Returns:
-        ``(B, C, C)``, symmetric; it does not change when positions are exchanged.
+        ``(B, C, C)``, symmetric. Exchanging positions does not change it.
 
     Source:
         Gatys, Ecker, Bethge 2016, eq. 3, divided by the number of positions.
@@ -28,12 +28,12 @@ def gram_matrix(features: Tensor) -> Tensor:
 def gram_distance(features: Tensor, target: Tensor) -> Tensor:
     """Return the squared normalised distance of Gram matrices per row, ``||G - G_0||_F^2 / ||G_0||_F^2``.
 
-    It compares textures and ignores where they are. Normalised like :func:`feature_error`, so that layers of any scale
-    can be averaged; Gatys et al. give every layer a constant of its own size instead.
+    It compares textures wherever they are in the picture. It is normalised like :func:`feature_error`, so that it can
+    be averaged over layers; Gatys et al. divide by constants that depend on the size of the layer instead.
 
     Args:
         features: ``(B, C, H, W)`` or ``(B, C)``.
-        target: of the original, of the same shape, or without the batch for one target shared by all rows.
+        target: of the original, of the same shape, or without the batch axis for a target that all rows share.
 
     Returns:
         ``(B,)``, >= 0; lower is better. A target of zeros gives 0 where the features are zeros too, else infinity.
@@ -45,16 +45,16 @@ def gram_distance(features: Tensor, target: Tensor) -> Tensor:
 def perceptual_distance(features: Tensor, target: Tensor) -> Tensor:
     """Return the squared distance of unit channel vectors per row, ``mean_(h,w) sum_c (f_c/||f|| - g_c/||g||)^2``.
 
-    LPIPS without its learned channel weights: every channel counts the same, so values cannot be compared with
-    published LPIPS scores. LPIPS sums over layers; a metric over several layers is their mean here.
+    It is LPIPS without learned channel weights: all channels count alike, so values cannot be compared with published
+    LPIPS scores. LPIPS is a sum over layers; here a metric over several layers is their mean.
 
     Args:
         features: ``(B, C, H, W)``, or ``(B, C)`` as one position.
-        target: of the original, of the same shape, or without the batch for one target shared by all rows.
+        target: of the original, of the same shape, or without the batch axis for a target that all rows share.
 
     Returns:
-        ``(B,)``, in [0, 4], behind a ReLU in [0, 2]; lower is better. A position without any activation counts as the
-        vector zero.
+        ``(B,)``, in [0, 4], and in [0, 2] for layers after a ReLU; lower is better. A position where all channels are 0
+        counts as the vector zero.
 
     Source:
         Zhang, Isola, Efros, Shechtman, Wang 2018, eq. 1 with w = 1.

@@ -18,17 +18,17 @@ from restoration_core.metrics.structural import ssim, ssim_components
 
 @dataclass(frozen=True)
 class Metric:
-    """A measure of one picture against its original; over several layers, the mean over them.
+    """A measure of a picture against its original; over several layers it is the mean over them.
 
     Attributes:
         name: key in :data:`METRICS`.
-        goal: whether lower or higher is better.
+        goal: ``minimize`` where lower is better, else ``maximize``.
         low, high: range of its values.
         description: one line for tables and tool tips.
-        needs: what :attr:`compute` takes: two batches of pictures, or two of feature maps.
+        needs: what :attr:`compute` takes, two batches of pictures or two of feature maps.
         compute: pure function ``(reconstruction, original) -> (B,)``.
-        layers: which layers a metric of feature maps means when it names none: the ones that the reconstruction was
-            fitted to, or some spread over the network's scales.
+        layers: the layers of a metric of feature maps that names none: those that the reconstruction was fitted to, or
+            some spread over the scales of the network.
     """
 
     name: str
@@ -73,14 +73,14 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 
 
 def parse_metric(name: str) -> tuple[Metric, tuple[str, ...]]:
-    """Return the metric that ``name`` means and the layers behind its ``@``.
+    """Return the metric that ``name`` means, and the layers named behind ``@``.
 
     Args:
-        name: a key of :data:`METRICS`; metrics of feature maps take ``@LAYER`` or ``@LAYER+LAYER``, the mean over those
-            layers. Without any, :attr:`Metric.layers` tells which are meant.
+        name: a key of :data:`METRICS`. A metric of feature maps may be followed by ``@LAYER`` or ``@LAYER+LAYER`` for
+            the mean over those layers; without, :attr:`Metric.layers` says which are meant.
 
     Returns:
-        The metric and the layers' names as written (the network resolves them), empty without any.
+        The metric, and the layers as they were written, not yet resolved.
 
     Raises:
         InputError: for an unknown metric, an empty layer, or a layer given to a metric of pictures.

@@ -19,7 +19,7 @@ K1, K2 = 0.01, 0.03
 class SsimComponents:
     """Means of the three factors of SSIM over positions and channels, each ``(B,)``.
 
-    The mean of the product is :attr:`ssim`; it is not the product of the means.
+    :attr:`ssim` is the mean of the product of the factors, which is not the product of their means.
 
     Attributes:
         luminance: ``(2 m_x m_y + C1) / (m_x^2 + m_y^2 + C1)``, in (0, 1] for pictures in [0, 1].
@@ -37,9 +37,9 @@ class SsimComponents:
 def ssim_components(images: Tensor, originals: Tensor) -> SsimComponents:
     """Return SSIM and its luminance, contrast and structure factors.
 
-    Local means, variances and covariance under an 11 x 11 Gaussian window with standard deviation 1.5 (biased
-    estimates), at all positions where the window fits, each channel alone; constants ``C1 = 0.01^2``, ``C2 = 0.03^2``
-    for a data range of 1.
+    Means, variances and covariance (biased estimates) are local, under an 11 x 11 Gaussian window with standard
+    deviation 1.5, at all positions where the window fits, for each channel. The constants are ``C1 = 0.01^2`` and
+    ``C2 = 0.03^2``, for a data range of 1.
 
     Args:
         images, originals: ``(B, C, H, W)`` with H, W >= 11, values in [0, 1].
@@ -78,7 +78,7 @@ def ssim(images: Tensor, originals: Tensor) -> Tensor:
 
 
 def _blur(x: Tensor) -> Tensor:
-    """Gaussian-weighted mean in every full window, ``(B, C, H, W) -> (B, C, H - 10, W - 10)``."""
+    """Return the Gaussian-weighted mean in every whole window, ``(B, C, H, W) -> (B, C, H - 10, W - 10)``."""
     offsets = torch.arange(WINDOW, device=x.device, dtype=x.dtype) - WINDOW // 2
     weights = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     weights = weights / weights.sum()

@@ -1,4 +1,4 @@
-"""What a reconstruction is asked for: the feature match, and published settings around it."""
+"""Objectives of reconstructions: the feature match, and presets with published settings."""
 
 from restoration_core.objectives.best import best
 from restoration_core.objectives.feature_match import feature_targets

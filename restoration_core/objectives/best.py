@@ -1,4 +1,4 @@
-"""Our own settings, tuned on photographs: total variation by depth, coarse-to-fine, Adam down to a standstill."""
+"""Our own settings, tuned on photographs: total variation by depth, coarse to fine, Adam with a rate that falls."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from restoration_core.priors.hand_crafted import TotalVariation
 from restoration_core.reconstruction import Schedule, Term
 
 REFERENCE_FIELD = 27
-"""Receptive field in pixels at which the weight was tuned: the third fire module of SqueezeNet."""
+"""Receptive field in pixels at which the weight was tuned, that of SqueezeNet's third fire module."""
 REFERENCE_WEIGHT = 0.8
-"""Weight of total variation there, [0, 1] units, mean over pixels."""
+"""Weight of total variation at that receptive field, for RGB in [0, 1] and a mean over pixels."""
 GROWTH = 3.2
-"""Exponent of the receptive field, from the weights that were best at fields of 7 and 27 pixels."""
+"""Exponent of the receptive field, from the best weights at fields of 7 and 27 pixels."""
 LARGEST_WEIGHT = 10.0
 SHALLOW_FIELD = 16
-"""Receptive fields below this leave little to search for: fewer steps reach the optimum."""
+"""Below this receptive field fewer steps suffice to reach the optimum."""
 
 RATE = 0.08
 _RATES = ((0.0, 1.0), (0.7, 0.5), (0.8, 0.25), (0.88, 0.1), (0.95, 0.03))
@@ -29,12 +29,13 @@ _BETAS = (0.9, 0.9)
 def variation_weight(classifier: Classifier, layer: str) -> float:
     """Return the weight of total variation against the normalised feature loss, ``min(0.8 (r / 27)^3.2, 10)``.
 
-    The wider the receptive field r, the less a layer tells about single pixels, so the flatter the feature loss along
-    noise and the more of the picture is left to the prior.
+    The larger the receptive field r, the less a layer says about single pixels: noise changes the feature loss less,
+        and
+    more of the picture is left to the prior.
 
     Args:
         classifier: the network.
-        layer: layer to match; ``r`` is its receptive field in pixels, borders not clipped.
+        layer: layer to match; ``r`` is its receptive field in pixels, not clipped at the picture's borders.
 
     Raises:
         InputError: for an unknown layer.
@@ -43,17 +44,17 @@ def variation_weight(classifier: Classifier, layer: str) -> float:
 
 
 def colour_ball(classifier: Classifier) -> float:
-    """Return the radius of the smallest ball around the network's mean colour that holds all of RGB, 0..255 units."""
+    """Return the largest distance of an RGB colour from the network's mean colour, on the 0..255 scale."""
     return GREY_LEVELS * math.hypot(*(max(mean, 1 - mean) for mean in classifier.mean))
 
 
 def best(classifier: Classifier, layer: str) -> Preset:
-    """Return our settings for a layer: total variation (beta 2) alone, no jitter, a bound that no picture meets.
+    """Return our settings for a layer: total variation (beta 2), no jitter, and a bound that allows every RGB colour.
 
-    The pre-image is sought at a sixteenth of the size first, where whole areas cannot settle in a wrong colour one by
-    one, then at an eighth, a quarter, half and full size. Adam forgets both moments alike within about ten steps, and
-    its rate falls to 3 % at the end, so that the objective is near its minimum. 200 steps for receptive fields below
-    16 pixels, 300 beyond.
+    The pre-image is optimised at a sixteenth of its size first, then at an eighth, a quarter, half and full size;
+    started at full size, whole areas may settle in a wrong colour. Both moments of Adam are averages over about ten
+    steps, and its rate falls to 3 %, so that the run ends near the minimum. There are 200 steps for receptive fields
+    below 16 pixels and 300 for larger ones.
 
     Raises:
         InputError: for an unknown layer.

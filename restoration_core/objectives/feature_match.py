@@ -1,4 +1,4 @@
-"""Targets of the feature match."""
+"""The target features of a picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from restoration_core.networks import Classifier
 
 
 def feature_targets(classifier: Classifier, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-    """Return one picture's feature maps, detached, by the name given.
+    """Return a picture's feature maps by the given layer names, without gradients.
 
     Args:
         classifier: the network.
@@ -26,6 +26,6 @@ def feature_targets(classifier: Classifier, image: Tensor, layers: Iterable[str]
         raise InputError(f"image: shape {tuple(image.shape)}; valid: (3, height, width), RGB in [0, 1]")
     x = image.to(device=classifier.device, dtype=classifier.dtype).unsqueeze(0)
     with torch.no_grad():
-        # Two equal rows: on CPUs a convolution over one row rounds differently from one over several.
+        # As two equal rows, because on a CPU a convolution over one row rounds differently from one over several.
         maps = classifier.features(torch.cat([x, x]), layers)
     return {layer: values[0].clone() for layer, values in maps.items()}

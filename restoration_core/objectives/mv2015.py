@@ -1,4 +1,4 @@
-"""Mahendran & Vedaldi (2015)."""
+"""The settings of Mahendran & Vedaldi (2015)."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ from restoration_core.priors.hand_crafted import AlphaNorm, TotalVariation
 from restoration_core.reconstruction import UNIT_NORM, Schedule, Term
 
 SIGMA = 2.7098e4
-"""Average Euclidean norm of mean-free training pictures, 0..255 units, at :data:`SIDE`."""
+"""Average Euclidean norm of training pictures minus their mean, on the 0..255 scale, at :data:`SIDE` pixels."""
 SIDE = 227
 ALPHA = 6.0
 BETA = 2.0
 ALPHA_WEIGHT = 8e-10
-"""lambda_alpha; the objective has half of it, over sigma^2."""
+"""lambda_alpha; in the objective it is halved and divided by sigma^2."""
 RATE = 0.004
-"""Step over sigma^2."""
+"""The step size, divided by sigma^2."""
 FACTORS = ((0, 1.0), (100, 0.1), (300, 0.01))
 ITERATIONS = 400
 
-# sigma is a norm over all pixels: at another size it is taken to grow with the root of their number, so that
-# H W / sigma^2, which turns the paper's sums over sigma^2 into means, is the same at every size.
+# sigma is a norm over all pixels. At another size it is assumed to grow with the root of their number. Then
+# H W / sigma^2, which turns the paper's sums divided by sigma^2 into means, is the same at every size.
 _UNITS = Units(levels=GREY_LEVELS, sum_scale=SIDE**2 / SIGMA**2)
 
 
 def mv2015(classifier: Classifier, layer: str) -> Preset:
     """Return the settings of the paper for a layer.
 
-    It minimises ``E(z) = loss + (lambda_TV/2 TV_2(z) + lambda_alpha/2 sum z^6) / sigma^2`` over ``z = 255 (x - mean)``
-    with the data set's mean, sums over pixels and channels, lambda_TV in {1, 10, 100} by depth and lambda_alpha =
-    8e-10; in the sigma-scaled pre-image of eq. 3 that is lambda_TV/2 and lambda_alpha/2 sigma^4. Descent by
-    ``0.004 sigma^2 dE/dz``, a tenth from step 100 and a hundredth from 300, with momentum 0.9 that is forgotten when
-    the rate changes; normal noise of norm sigma to start from; no jitter and no bound.
+    The paper minimises ``E(z) = loss + (lambda_TV/2 TV_2(z) + lambda_alpha/2 sum z^6) / sigma^2`` over
+    ``z = 255 (x - mean)`` with the data set's mean and sums over pixels and channels; lambda_TV is 1, 10 or 100 by
+    depth and lambda_alpha is 8e-10. (For the sigma-scaled pre-image of eq. 3 the weights are lambda_TV/2 and
+    lambda_alpha/2 sigma^4.) The steps are ``0.004 sigma^2 dE/dz``, a tenth of that from step 100 and a hundredth from
+    step 300, with momentum 0.9 that is set to zero when the rate changes. The start is normal noise of norm sigma.
+    There is no jitter and no bound.
 
     Source: Mahendran & Vedaldi 2015, section 3, and their public code.
     """

@@ -1,4 +1,4 @@
-"""Mahendran & Vedaldi (2016): the paper's settings, and the thesis author's ways of running its priors with Adam."""
+"""The settings of Mahendran & Vedaldi (2016), and variants that run its priors with Adam."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from restoration_core.priors.hand_crafted import IsotropicRange, TotalVariation
 from restoration_core.reconstruction import CANVAS, NORMAL, UNIFORM, WINDOW, ZERO_PADDED, Schedule, Term
 
 TYPICAL_NORM = 80.0
-"""B: typical norm of a pixel after the mean is subtracted, 0..255 units."""
+"""B: typical norm of a pixel's colour minus the mean, on the 0..255 scale."""
 ALPHA = 6.0
 BETA = 2.0
 VARIATION_NORM = TYPICAL_NORM / 6.5
-"""V: typical difference of neighbouring pixels, 0..255 units."""
+"""V: typical difference between neighbouring pixels, on the 0..255 scale."""
 BOUND = 2 * TYPICAL_NORM
 RATE_PER_PIXEL = 0.05 * TYPICAL_NORM**2 / ALPHA
-"""lr of the AdaGrad-like step over the number of pixels, 0..255 units."""
+"""lr of the AdaGrad-like step, divided by the number of pixels, on the 0..255 scale."""
 ADAM_RATES = tuple(
     (start, factor * TYPICAL_NORM**2 / ALPHA) for start, factor in ((0, 1e-2), (1000, 3e-3), (2000, 1e-3))
 )
-"""The thesis author's steps for Adam, 0..255 units."""
+"""The thesis author's learning rates for Adam, on the 0..255 scale."""
 
 _MEAN_UNIT = "on 0..255, mean over pixels"
 
@@ -39,10 +39,11 @@ _MEAN_UNIT = "on 0..255, mean over pixels"
 def mv2016(classifier: Classifier, layer: str) -> Preset:
     """Return the settings of the paper for a layer.
 
-    It minimises ``E(z) = C loss + N_alpha(z) / (H W B^alpha) + TV_beta(z) / (H W V^beta)`` over ``z = 255 (x - mean)``,
-    ``||z_ij|| <= B+ = 2 B`` by projection after every step, with B = 80, V = B / 6.5, alpha = 6, beta = 2 and C by
-    layer; 300 AdaGrad-like steps with ``lr = 0.05 H W B^2 / alpha`` and jitter over a larger canvas, which the priors
-    see whole, then 50 at a tenth without jitter. The start is uniform noise with its 95 % quantile at B / sqrt(3).
+    The paper minimises ``E(z) = C loss + N_alpha(z) / (H W B^alpha) + TV_beta(z) / (H W V^beta)`` over
+    ``z = 255 (x - mean)``, and projects to ``||z_ij|| <= B+ = 2 B`` after every step, with B = 80, V = B / 6.5,
+    alpha = 6, beta = 2, and C by layer. There are 300 AdaGrad-like steps with ``lr = 0.05 H W B^2 / alpha`` and jitter
+    over a larger canvas, on all of which the priors act, then 50 steps with a tenth of that rate and no jitter. The
+    start is uniform noise with its 95 % quantile at B / sqrt(3).
 
     Source: Mahendran & Vedaldi 2016, sections 3 and 4, and their public code.
     """
@@ -73,8 +74,8 @@ def mv2016(classifier: Classifier, layer: str) -> Preset:
 def mv2016_adam(classifier: Classifier, layer: str) -> Preset:
     """Return the priors, bound and jitter of :func:`mv2016` with 350 steps of Adam.
 
-    Adam's rate is the thesis author's first one, 1e-2 B^2 / alpha, and a tenth of it for the last 50 steps; the priors
-    see the jittered window and the start is normal noise of the paper's spread around mid grey.
+    Adam's rate is the thesis author's first one, 1e-2 B^2 / alpha, and a tenth of that for the last 50 steps. The
+    priors act on the jittered window, and the start is normal noise around mid grey with the paper's deviation.
     """
     paper = mv2016(classifier, layer)
     units = _units(classifier, layer)
@@ -92,9 +93,9 @@ def mv2016_adam(classifier: Classifier, layer: str) -> Preset:
 
 
 def mv2016_thesis(classifier: Classifier, layer: str) -> Preset:
-    """Return the thesis author's run of the paper's priors: 3500 steps of Adam, shifts with zero padding until 2750.
+    """Return the thesis author's settings for the paper's priors: 3500 steps of Adam, zero-padded shifts until 2750.
 
-    Departure: that code starts from the target picture itself; this starts from the paper's noise.
+    It differs in one point: that code starts from the target picture itself, this from the paper's noise.
 
     Source: the thesis author's public code.
     """
@@ -121,7 +122,7 @@ def mv2016_thesis(classifier: Classifier, layer: str) -> Preset:
 
 
 def none(classifier: Classifier, layer: str) -> Preset:
-    """Return the settings without any prior, bound or jitter: optimiser and length of :func:`mv2016_adam`."""
+    """Return :func:`mv2016_adam` without priors, bound and jitter."""
     bare = mv2016_adam(classifier, layer)
     step = tuple(constant for constant in bare.published if constant.name == "step")
     return replace(bare, name="none", terms=(), jitter=1, jitter_until=None, bound=None, published=step)

@@ -1,4 +1,4 @@
-"""A published method's settings as data, and the problem they make of a picture."""
+"""A method's settings as data, and the problem of reconstructing a picture with them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _OUR_UNIT = "raw weight on RGB in [0, 1], mean over pixels or patches"
 
 @dataclass(frozen=True)
 class Preset:
-    """A method's settings for one network and layer; fields as in :class:`Problem`, in our units.
+    """A method's settings for one network and layer, in our units; other fields as in :class:`Problem`.
 
     Attributes:
         name: of the method.
-        terms: priors, weights relative to the normalised feature loss.
-        rate_per_pixel: the learning rate is for one pixel: a problem's is this times height times width.
+        terms: priors, with weights for a normalised feature loss of weight 1.
+        rate_per_pixel: the learning rate must be multiplied by the picture's height and width.
         normalization: of the feature loss.
-        published: the method's constants as they were published; those it does not name are ours alone.
+        published: the method's constants as they were published. Constants that are missing here are our own.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Preset:
     published: tuple[Constant, ...] = ()
 
     def with_iterations(self, iterations: int) -> Preset:
-        """Return the preset stretched or shrunk to ``iterations``, every breakpoint at its share of the run."""
+        """Return the preset for another number of iterations, with all schedules stretched or shrunk to it."""
         ratio = iterations / self.iterations
         stages = {round(start * ratio): factor for start, factor in self.coarse_to_fine}
         terms = tuple(
@@ -63,10 +63,10 @@ class Preset:
         )
 
     def constants(self) -> tuple[Constant, ...]:
-        """Return feature weight, one weight a term, jitter, step, iterations and bound (where there is one).
+        """Return feature weight, the terms' weights, jitter, step, iterations, and the bound if there is one.
 
-        Values are as published where they were, otherwise in our units; step and weights are those at the start of
-        the run, without schedules.
+        Constants that were published are given as they were published, others in our units. Step and weights are those
+        at the start of the run, before any schedule.
         """
         published = {constant.name: constant for constant in self.published}
         rate = self.learning_rate.at(0)
@@ -84,7 +84,7 @@ class Preset:
         return tuple(published.get(constant.name, constant) for constant in every)
 
     def with_rate(self, learning_rate: float) -> Preset:
-        """Return the preset with a constant learning rate, whatever the size of the picture."""
+        """Return the preset with a constant learning rate that does not depend on the picture's size."""
         return replace(self, learning_rate=Schedule.constant(learning_rate), rate_per_pixel=False)
 
     def rate_at(self, height: int, width: int) -> Schedule:
@@ -94,25 +94,25 @@ class Preset:
 
 
 def _stretched(schedule: Schedule, ratio: float) -> Schedule:
-    """Return ``schedule`` with its starts times ``ratio``; of pieces that fall together the last one counts."""
+    """Return ``schedule`` with its starts times ``ratio``; of pieces with the same start the last one is kept."""
     return Schedule(tuple({round(start * ratio): value for start, value in schedule.pieces}.items()))
 
 
 def make_problem(
     classifier: Classifier, image: Tensor, layer: str, preset: Preset, *, seed: int = 0, **overrides: Any
 ) -> Problem:
-    """Return the problem of reconstructing a picture from one layer under a preset.
+    """Return the problem of reconstructing a picture from one layer with a preset.
 
-    A picture of fewer pixels than a coarse stage's factor begins that stage as a single colour.
+    If the picture has fewer pixels than a coarse stage's factor, that stage optimises a single colour.
 
     Args:
         classifier: the network.
         image: the original, ``(3, H, W)`` in [0, 1]; only its features are used.
         layer: layer to match.
         preset: settings.
-        seed: of noise and jitter.
-        overrides: fields of :class:`Problem` that replace the preset's. ``iterations`` keeps the preset's schedules;
-            see :meth:`Preset.with_iterations`.
+        seed: decides noise and jitter.
+        overrides: fields of :class:`Problem` that replace the preset's. ``iterations`` does not stretch the schedules;
+            :meth:`Preset.with_iterations` does.
 
     Raises:
         InputError: for an unknown layer or one that refuses the picture's size.

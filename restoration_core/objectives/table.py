@@ -1,4 +1,4 @@
-"""Constants that were published layer by layer, and what stands for them in other networks."""
+"""Constants that were published by layer, and their values for other networks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from restoration_core.networks import Classifier
 class PerLayer:
     """A constant that depends on the layer.
 
-    Networks of AlexNet's and VGG's build, which have layers of the thesis's names, go by name; all others by the
-    stride of the layer's receptive field.
+    In networks built like AlexNet or VGG, whose layers have the names used in the thesis, the value is looked up by the
+    layer's name; in all others by the stride of the layer.
 
     Attributes:
         alexnet, vgg: value by layer (``conv1/lin``) or block (``conv1``); None where nothing was published.
         by_stride: ``(largest stride, value)`` pairs in rising order.
-        beyond: value of larger strides, of fully connected layers, and of layers that the tables do not name.
-        spatial: the constant is in pixels, so that names count only where they stand for AlexNet's own strides.
+        beyond: value for larger strides, for fully connected layers, and for layers that the tables do not name.
+        spatial: the constant is in pixels, so that names are only used in networks with AlexNet's own strides.
     """
 
     alexnet: Mapping[str, float] | None
@@ -50,7 +50,7 @@ class PerLayer:
 
 
 _ALEXNET_STRIDE = 4
-"""Of its first convolution; the small network that ships with the package has layers of the same names at less."""
+"""Stride of AlexNet's first convolution. The bundled network has layers of the same names with smaller strides."""
 
 
 def _blocks(value: float, *names: str) -> dict[str, float]:
@@ -67,8 +67,8 @@ FEATURE_WEIGHT = PerLayer(
     by_stride=((8, 300), (16, 100)),
     beyond=1,
 )
-"""C, the factor of the normalised feature loss against unit-weight priors: the thesis author's choice out of the
-1, 20, 100, 300 that MV16 tries."""
+"""C, the factor of the normalised feature loss where priors have weight 1: by layer, which of the values 1, 20, 100 and
+300 of MV16 the thesis author chose."""
 
 MV2015_TOTAL_VARIATION = PerLayer(
     alexnet=_blocks(1, "conv1", "lrn1", "pool1", "conv2") | _blocks(10, "lrn2", "pool2", "conv3", "conv4"),
@@ -87,7 +87,7 @@ THESIS_JITTER = PerLayer(
     beyond=8,
     spatial=True,
 )
-"""t of the thesis author's code: each step shifts the picture by 0..t pixels."""
+"""t in the thesis author's code: each step shifts the picture by 0..t pixels."""
 
 THESIS_FOE_JITTER = PerLayer(
     alexnet={**(THESIS_JITTER.alexnet or {}), "conv1": 0},
@@ -96,7 +96,7 @@ THESIS_FOE_JITTER = PerLayer(
     beyond=8,
     spatial=True,
 )
-"""t in that code's runs with learned priors: none at conv1."""
+"""t in that code's runs with learned priors, which have no jitter at conv1."""
 
 THESIS_FOE_WEIGHT = PerLayer(
     alexnet={"conv1/lin": 1e-6, "conv1/relu": 1e-4, "lrn1": 3e-4, "pool1": 1e-3}
@@ -106,12 +106,12 @@ THESIS_FOE_WEIGHT = PerLayer(
     by_stride=((4, 1e-4), (8, 3e-3), (16, 1e-3)),
     beyond=1e-4,
 )
-"""Weight of the Student-t field against the plain mean squared error of the features."""
+"""Weight of the Student-t prior, where the feature loss is the plain mean squared error of the features."""
 
 
 def mv_jitter(classifier: Classifier, layer: str) -> int:
     """Return MV16's number of window positions per axis, ``max(round(stride / 4), 1)``; 1 is no jitter.
 
-    Halves are rounded up, as in the paper's MATLAB.
+    Halves are rounded up, as in the paper's MATLAB code.
     """
     return max(int(classifier.stride(layer) / 4 + 0.5), 1)

@@ -1,4 +1,4 @@
-"""The thesis's own reconstructions, with learned image priors in place of hand-crafted ones."""
+"""The settings of the thesis's own reconstructions, with learned image priors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FIG9_RATES = ((0, 0.004),)
 FIG10_RATES = ((0, 0.01), (1000, 4e-3), (1200, 1e-3), (3000, 4e-4), (6000, 1e-4), (9000, 4e-5))
 FIG9_ITERATIONS, FIG10_ITERATIONS = 5000, 10_000
 INITIAL_STD = 1.1
-"""Deviation of the initial noise in the thesis author's runs with learned priors, 0..255 units. That code clips it to
-[100, 155], 25 deviations away, which never happens."""
+"""Standard deviation of the initial noise in the thesis author's runs with learned priors, on the 0..255 scale. (The
+code also clips it to [100, 155], which never matters: that is 25 deviations away.)"""
 FOE_RATE = 1.0
-"""Adam's rate in those runs, 0..255 units."""
+"""Adam's learning rate in those runs, on the 0..255 scale."""
 FOE_ITERATIONS, FOE_PRIOR_FROM = 10_000, 5000
 
 _UNITS = Units(levels=GREY_LEVELS)
@@ -32,11 +32,12 @@ _WEIGHT_UNIT = "on the mean over patches, against the normalised loss"
 def thesis_fig9(classifier: Classifier, layer: str) -> Preset:
     """Return the settings of the thesis's figure 9, conv1/relu of AlexNet: ICA prior at 1e-4, Adam at 0.004.
 
-    The objective is ``||phi(x) - phi_0||^2 / ||phi_0||^2 + 1e-4 E(x)`` with the 8 x 8 logistic experts, 512 of them,
-    averaged over all overlapping patches; 5000 steps. The thesis does not say in which unit Adam's rate counts: 0.004
-    is one grey level on [0, 1], the rate of 1 on 0..255 of the author's code. Nor does it say the start, which is that
-    code's: noise of 1.1 grey levels around mid grey. Figure 8's filters are replaced by those that ship with this
-    package, trained alike; whitened responses do not depend on the pixel scale, so the weight carries over.
+    The objective is ``||phi(x) - phi_0||^2 / ||phi_0||^2 + 1e-4 E(x)``, where E are 512 logistic experts of 8 x 8
+    pixels, averaged over all overlapping patches. There are 5000 steps. The thesis does not give the unit of Adam's
+    rate; on the scale of [0, 1], 0.004 is one grey level, which is the rate in the author's code. It does not describe
+    the start either; the code starts with noise of 1.1 grey levels around mid grey. In place of the filters of figure 8
+    those of this package are used, which were trained in the same way. Whitened responses do not depend on the scale of
+    pixels, so the weight stays the same.
 
     Source: thesis summary, section 4.3.
     """
@@ -46,7 +47,7 @@ def thesis_fig9(classifier: Classifier, layer: str) -> Preset:
 def thesis_fig10(classifier: Classifier, layer: str) -> Preset:
     """Return the settings of the thesis's figure 10, conv4 of AlexNet: ICA prior at 1e-3, a falling rate, 10,000 steps.
 
-    Otherwise as :func:`thesis_fig9`.
+    All else is as in :func:`thesis_fig9`.
 
     Source: thesis summary, section 4.3.
     """
@@ -54,13 +55,13 @@ def thesis_fig10(classifier: Classifier, layer: str) -> Preset:
 
 
 def thesis_foe(classifier: Classifier, layer: str) -> Preset:
-    """Return the thesis author's runs with a field of Student-t experts on the image.
+    """Return the settings of the thesis author's runs with a prior of Student-t experts on the image.
 
-    The feature loss is the plain mean squared error of the features, so weights depend on the network's scale: against
-    the normalised loss they are ``N / ||phi_0||^2`` times as large. 5000 steps of Adam without the prior are followed
-    by 5000 with it; shifts by 0..t pixels with zero padding throughout; no bound.
+    The feature loss is the plain mean squared error of the features, so weights depend on the scale of the features;
+    with the normalised loss they would be ``N / ||phi_0||^2`` times as large. 5000 steps of Adam without the prior are
+    followed by 5000 with it. All steps shift the picture by 0..t pixels with zero padding; there is no bound.
 
-    Departure: Adam keeps its state when the prior sets in, where that code starts anew from the result.
+    It differs in one point: that code starts Adam anew when the prior comes in, here Adam keeps its state.
 
     Source: the thesis author's public code.
     """
@@ -100,5 +101,5 @@ def _ica(name: str, weight: float, rates: tuple[tuple[int, float], ...], iterati
 
 @functools.cache
 def _bundled(expert: str) -> Prior:
-    # One object for all: rows of a batch that share a prior object are evaluated together.
+    # Always the same object, because rows of a batch that share a prior object are evaluated together.
     return PriorLibrary().get(thesis_recipe(expert))

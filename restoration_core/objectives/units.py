@@ -1,4 +1,4 @@
-"""From published units to ours: RGB in [0, 1], energies as means over pixels, the feature loss of weight 1."""
+"""From published units to ours: RGB in [0, 1], energies as means over pixels, a feature loss of weight 1."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ GREY_LEVELS = 255.0
 
 @dataclass(frozen=True)
 class Units:
-    """How a publication counts. It minimises ``C loss(z) + sum_t w_t R_t(z)`` over ``z = levels (x - mean)``.
+    """The units of a publication, which minimises ``C loss(z) + sum_t w_t R_t(z)`` over ``z = levels (x - mean)``.
 
     Attributes:
-        levels: published pixel values in one of our units: 255 on the 0..255 scale, ``255 / sigma`` for the
-            sigma-scaled pre-image of eq. 3, 1 where the publication is in our units.
+        levels: how much a published pixel value changes when ours changes by 1: 255 for the 0..255 scale,
+            ``255 / sigma`` for the sigma-scaled pre-image of eq. 3, 1 for our own scale.
         feature_weight: C, the factor of the normalised feature loss.
-        sum_scale: what takes a mean over pixels to the published form of the same energy: 1 for a mean, the number of
-            pixels for a sum, that number over sigma^2 for a sum divided by sigma^2.
+        sum_scale: the published form of an energy divided by its mean over pixels: 1 for a mean, the number of pixels
+            for a sum, that number divided by sigma^2 for a sum divided by sigma^2.
     """
 
     levels: float
@@ -26,7 +26,7 @@ class Units:
 
 @dataclass(frozen=True)
 class Kind:
-    """How a constant depends on the units: ours is ``value * levels^pixels * sum_scale^sums / C^objective``."""
+    """How a constant depends on the units: in ours it is ``value * levels^pixels * sum_scale^sums / C^objective``."""
 
     pixels: float
     sums: int = 0
@@ -34,16 +34,16 @@ class Kind:
 
 
 def weight_of_degree(degree: float) -> Kind:
-    """Return the kind of the weight of an energy with ``R(levels x) = levels^degree R(x)``: TV's beta, or alpha."""
+    """Return the kind of the weight of an energy with ``R(levels x) = levels^degree R(x)``, such as beta or alpha."""
     return Kind(pixels=degree, sums=1, objective=1)
 
 
 DESCENT_RATE = Kind(pixels=-2, objective=-1)
-"""``dz = -rate dE/dz``: once for the step, once for the gradient, which also carries C."""
+"""``dz = -rate dE/dz``: the step and the gradient each bring a factor of levels, the gradient also C."""
 ADAGRAD_RATE = Kind(pixels=-1, objective=-1)
-"""``dz = -g / (1/rate + sqrt(G))``: beside the gradient; the step in grey levels is the update rule's own."""
+"""``dz = -g / (1/rate + sqrt(G))``: 1/rate has the unit of a gradient; the update rule itself steps in grey levels."""
 LENGTH = Kind(pixels=-1)
-"""Deviations of noise, and the rate of Adam, whose step does not depend on the gradient's scale."""
+"""Deviations of noise, and Adam's rate, because Adam's step does not depend on the scale of the gradient."""
 
 
 def to_unit_pixels(value: float, kind: Kind, units: Units) -> float:
@@ -55,15 +55,15 @@ def to_unit_pixels(value: float, kind: Kind, units: Units) -> float:
 
     Args:
         value: as published.
-        kind: what it is.
-        units: in which it was published.
+        kind: how it depends on the units.
+        units: of the publication.
     """
     return value * units.levels**kind.pixels * units.sum_scale**kind.sums / units.feature_weight**kind.objective
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A number of a method as it was published, and what it became.
+    """A number of a method as it was published, and in our units.
 
     Attributes:
         name: e.g. ``total_variation``, ``step``.
