@@ -34,11 +34,13 @@ _R = TypeVar("_R")
 class Addresses:
     """Where results are kept: the store's SQLAlchemy URL, and MLflow's tracking URI (None: not tracked).
 
-    Both may hold passwords: what is printed is `shown_store`, `shown_mlflow` and `options`.
+    Both may hold passwords: what is printed is `shown_store`, `shown_mlflow` and `options`. ``mlflow_given`` says
+    whether the user named MLflow's address for this command, or it is the default.
     """
 
     store: str
     mlflow: str | None
+    mlflow_given: bool = False
 
     @property
     def shown_store(self) -> str:
@@ -78,7 +80,8 @@ def address_options(command: Callable[_P, _R]) -> Callable[..., _R]:
         outer = click.get_current_context().find_object(Addresses)
         chosen = store or (outer.store if outer else _default_store())
         tracking = mlflow or ((outer.mlflow or MLFLOW_OFF) if outer else _default_mlflow())
-        addresses = Addresses(chosen, None if tracking == MLFLOW_OFF else tracking)
+        given = mlflow is not None or (outer is not None and outer.mlflow_given)
+        addresses = Addresses(chosen, None if tracking == MLFLOW_OFF else tracking, given)
         return command(*args, addresses=addresses, **kwargs)  # type: ignore[arg-type]
 
     return with_addresses

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,6 +70,7 @@ def resume(name: str, runner: str, no_verdict: bool, addresses: Addresses) -> No
     """Run what is left of sweep NAME, from the store alone."""
     from sweeps.lifecycle.resume import resume as resume_sweep
 
+    addresses = _where_it_was(name, addresses)
     with ProgressDisplay(name) as progress, _resumable(name, addresses, progress):
         outcome = resume_sweep(
             addresses.store,
@@ -103,6 +105,20 @@ def replay(name: str, number: int, as_json: bool, addresses: Addresses) -> None:
                 click.echo(f"  {key.replace('_', ' ')}: {_listed(value)}")
     if not report.identical:
         click.get_current_context().exit(1)
+
+
+def _where_it_was(name: str, addresses: Addresses) -> Addresses:
+    """Return the addresses with the sweep's own MLflow, unless the user names another."""
+    from sweeps.store import open_reader
+    from sweeps.tracking import tracked_at
+
+    if addresses.mlflow_given:
+        return addresses
+    reader = open_reader(addresses.store)
+    try:
+        return replace(addresses, mlflow=tracked_at(reader.sweep(name).mlflow_uri, addresses.mlflow))
+    finally:
+        reader.close()
 
 
 def _listed(value: Any) -> str:

@@ -17,15 +17,21 @@ from sweeps.commands.common import Addresses, address_options, json_option, prin
 @json_option
 @address_options
 def sync(name: str | None, as_json: bool, addresses: Addresses) -> None:
-    """Give MLflow what the store has and it has not: all sweeps, or NAME. Twice is the same as once."""
+    """Give MLflow what the store has and it has not: all sweeps, or NAME. Twice is the same as once.
+
+    Each sweep goes to the MLflow where it is tracked; --mlflow names another for all of them. Sweeps that were run with
+    --mlflow off are written as well.
+    """
     from sweeps.tracking import sync as sync_tracking
 
     try:
-        report = sync_tracking(addresses.store, addresses.tracked(), name)
+        report = sync_tracking(addresses.store, addresses.tracked(), name, each_to_its_own=not addresses.mlflow_given)
     except Failure as error:
         named = f" {name}" if name else ""
         raise Failure(f"{error}; to go on: restoration sweep sync{named}{addresses.options()}") from error
     found: dict[str, Any] = dataclasses.asdict(report)
+    for note in report.notes:
+        click.echo(note, err=True)
     if as_json:
         print_json(found)
     else:

@@ -21,10 +21,10 @@ from sweeps.lifecycle.verdict import judge
 from sweeps.priors.calibration import calibrate_missing
 from sweeps.priors.training import Notice, train_missing
 from sweeps.spec.models import SweepSpec
-from sweeps.store.models import SweepStatus
+from sweeps.store.models import NOT_TRACKED, SweepStatus
 from sweeps.store.records import NewSweep
 from sweeps.store.writer import Writer, open_writer
-from sweeps.tracking import parse_mlflow_uri, start_tracker
+from sweeps.tracking import destination, note_destination, parse_mlflow_uri, start_tracker
 from sweeps.trial.pictures import encode, load
 
 TRACKER_TIMEOUT_S = 30.0
@@ -112,6 +112,7 @@ def start(
                 trials_planned=planned_trials(spec),
                 owner=user_name(),
                 versions=versions(classifier, prior_keys, calibration_keys),
+                mlflow_uri=destination(mlflow_uri),
                 images=[
                     (image, split, encode(picture))
                     for split, pictures in ((SEARCH, images), (VALIDATION, validation))
@@ -135,7 +136,7 @@ def carry_through(
 ) -> SweepOutcome:
     """Track, run, judge and close a sweep that is in the store."""
     progress = guarded(progress)
-    with _tracking(job.store_url, mlflow_uri) as tracked:
+    with _tracking(job.store_url, mlflow_uri, job.sweep) as tracked:
         startup_s: float | None = None
         try:
             report: RunReport = run(job, progress)
@@ -186,12 +187,13 @@ def _close(job: Job, writer: Writer, sweep_id: int, status: SweepStatus) -> None
 
 
 @contextlib.contextmanager
-def _tracking(store_url: str, mlflow_uri: str | None) -> Iterator[dict[str, Any]]:
+def _tracking(store_url: str, mlflow_uri: str | None, sweep: str) -> Iterator[dict[str, Any]]:
     tracked: dict[str, Any] = {}
     if mlflow_uri is None:
+        note_destination(store_url, sweep, NOT_TRACKED)
         yield tracked
         return
-    tracker = start_tracker(store_url, mlflow_uri)
+    tracker = start_tracker(store_url, mlflow_uri, sweep)
     timeout_s = TRACKER_TIMEOUT_S
     try:
         yield tracked

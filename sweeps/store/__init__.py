@@ -6,13 +6,14 @@ from sweeps.store.errors import StoreDamaged, StoreFailed, StoreFull, StoreLocke
 from sweeps.store.export import export_trials
 from sweeps.store.export_pictures import WrittenPictures, picture_archive, picture_files, write_pictures
 from sweeps.store.leases import LeaseHeld, StaleLease
-from sweeps.store.models import OutboxKind, SweepStatus, TrialState
+from sweeps.store.models import NOT_TRACKED, OutboxKind, SweepStatus, TrialState
 from sweeps.store.reader import Reader, open_reader
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
 from sweeps.store.views import SweepImageView, SweepView, TrialPictureView, TrialView
 from sweeps.store.writer import Writer, open_writer
 
 __all__ = [
+    "NOT_TRACKED",
     "FinishedTrial",
     "LeaseHeld",
     "NewSweep",

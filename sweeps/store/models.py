@@ -30,6 +30,10 @@ class OutboxKind(StrEnum):
     SWEEP_END = "sweep_end"
 
 
+# In place of an MLflow address: the sweep is told to no MLflow but by an explicit `sync`.
+NOT_TRACKED = "off"
+
+
 class SweepStatus(StrEnum):
     """States of a sweep as a whole."""
 
@@ -74,6 +78,9 @@ class Sweep(Base):
     ``lease_holder``, ``lease_expires_at`` and ``fencing_token`` say which coordinator may write (one at a time);
     the token grows by one each time the lease changes hands. It starts at a random number, so that no token of a
     sweep that was deleted, or of a store that was here before, is valid for this one.
+
+    ``mlflow_uri`` is where it is tracked (without a password): `NOT_TRACKED` for nowhere, None when nobody has said;
+    ``tracked_by`` and ``tracked_until`` say which process is writing it there (one at a time).
     """
 
     __tablename__ = "sweeps"
@@ -93,6 +100,9 @@ class Sweep(Base):
     finished_at: Mapped[datetime | None]
     startup_s: Mapped[float | None]
     mlflow_run_id: Mapped[str | None] = mapped_column(String(64))
+    mlflow_uri: Mapped[str | None]
+    tracked_by: Mapped[str | None] = mapped_column(String(200))
+    tracked_until: Mapped[datetime | None]
     verdict: Mapped[dict[str, Any] | None]
     lease_holder: Mapped[str | None] = mapped_column(String(200))
     lease_expires_at: Mapped[datetime | None]

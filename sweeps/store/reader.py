@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, text
 
 from restoration_core.errors import InputError, unknown
 from sweeps.shown_address import show_url
-from sweeps.store import frames, overview, priors, queries, sweep_rows
+from sweeps.store import frames, outbox, overview, priors, queries, sweep_rows
 from sweeps.store.address import parse_url, sqlite_path
 from sweeps.store.difference import difference_png
 from sweeps.store.engine import make_engine
 from sweeps.store.migrations import check_version
-from sweeps.store.models import OutboxEntry, Picture, TrialState
+from sweeps.store.models import NOT_TRACKED, Picture, TrialState
 from sweeps.store.records import PriorEntry
 from sweeps.store.views import SweepView, TrialView
 
@@ -165,14 +165,13 @@ class Reader:
         return difference_png(original, reconstruction, kind, scale)
 
     def outbox_pending(self, name: str) -> int:
-        """Return how many entries of a sweep MLflow has yet to be told."""
-        return self._read(
-            lambda connection: connection.execute(
-                select(func.count())
-                .select_from(OutboxEntry)
-                .where(OutboxEntry.sweep_id == sweep_rows.find(connection, name).id, OutboxEntry.delivered_at.is_(None))
-            ).scalar_one()
-        )
+        """Return how many entries of a sweep its MLflow has yet to be told; 0 where it is not tracked."""
+
+        def ask(connection: Connection) -> int:
+            destination = sweep_rows.find(connection, name).mlflow_uri
+            return 0 if destination == NOT_TRACKED else outbox.count(connection, name, None).get(name, 0)
+
+        return self._read(ask)
 
     def get_prior(self, key: str) -> bytes | None:
         """Return a stored prior's blob, None when there is none under this key."""

@@ -18,6 +18,7 @@ class NewSweep:
     Attributes:
         metric_names, metric_goals: in order; a goal is ``minimize`` or ``maximize``.
         images: the originals as (image, split, picture); split is ``search`` or ``validation``.
+        mlflow_uri: where it is tracked (no password in it); `NOT_TRACKED` for nowhere, None leaves it open.
     """
 
     name: str
@@ -30,6 +31,7 @@ class NewSweep:
     owner: str
     versions: Mapping[str, Any] = field(default_factory=dict)
     images: Sequence[tuple[str, str, EncodedPicture]] = ()
+    mlflow_uri: str | None = None
 
 
 @dataclass(frozen=True)

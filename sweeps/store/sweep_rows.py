@@ -63,6 +63,7 @@ def create(connection: Connection, new: NewSweep) -> int:
             trials_planned=new.trials_planned,
             owner=new.owner,
             versions=dict(new.versions),
+            mlflow_uri=new.mlflow_uri,
         )
         .returning(Sweep.id)
     ).scalar_one()

@@ -41,6 +41,7 @@ class SweepView:
     mlflow_run_id: str | None
     trials_planned: int
     images: tuple[SweepImageView, ...]
+    mlflow_uri: str | None = None
     lease_holder: str | None = None
     lease_expires_at: datetime | None = None
 

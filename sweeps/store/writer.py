@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, update
 
 from sweeps.execution.protocol import Acknowledgement, Assignment
 from sweeps.shown_address import show_url
-from sweeps.store import finishing, leases, outbox, priors, sweep_rows, trial_rows
+from sweeps.store import claims, finishing, leases, outbox, priors, sweep_rows, trial_rows
 from sweeps.store.address import parse_url, sqlite_path
 from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine
 from sweeps.store.errors import StoreLocked, StoreMoved, locked
@@ -205,9 +205,35 @@ class Writer:
         )
         self._write(lambda connection: connection.execute(statement.values(mlflow_run_id=run_id)))
 
-    def pending_outbox(self, limit: int = 100, sweep: str | None = None) -> list[OutboxItem]:
-        """Return the oldest undelivered entries, of the sweep named or of all; takes no write lock."""
-        return self._read(lambda connection: outbox.pending(connection, limit, sweep))
+    def set_destination(self, sweep_id: int, mlflow_uri: str) -> None:
+        """Note where the sweep is tracked from now on (no password in it; `NOT_TRACKED` for nowhere)."""
+        statement = update(Sweep).where(Sweep.id == sweep_id).values(mlflow_uri=mlflow_uri)
+        self._write(lambda connection: connection.execute(statement))
+
+    def claim_tracking(self, sweep_id: int, holder: str, ttl_s: float, instead_of: str | None = None) -> str | None:
+        """Become the only process that writes the sweep to MLflow, or stay it; return who is (None: no such sweep).
+
+        Args:
+            instead_of: a holder that is known to be dead; its claim ends at once.
+        """
+        return self._write(lambda connection: claims.claim(connection, sweep_id, holder, ttl_s, instead_of))
+
+    def release_tracking(self, sweep_id: int, holder: str) -> None:
+        """Give the claim back; without effect when it has become somebody else's."""
+        self._write(lambda connection: claims.release(connection, sweep_id, holder))
+
+    def pending_outbox(
+        self, limit: int = 100, sweep: str | None = None, destination: str | None = None
+    ) -> list[OutboxItem]:
+        """Return the oldest undelivered entries, of the sweep named or of all, for the MLflow named or for any.
+
+        Takes no write lock.
+        """
+        return self._read(lambda connection: outbox.pending(connection, limit, sweep, destination))
+
+    def count_outbox(self, sweep: str | None = None, destination: str | None = None) -> dict[str, int]:
+        """Return how many entries are undelivered, by sweep, the one that waits longest first."""
+        return self._read(lambda connection: outbox.count(connection, sweep, destination))
 
     def mark_delivered(self, ids: Sequence[int]) -> None:
         """Mark outbox entries as delivered; twice is the same as once."""

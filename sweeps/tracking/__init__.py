@@ -4,8 +4,8 @@ Importing this package does not import MLflow.
 """
 
 from sweeps.tracking.best import best_from_mlflow
-from sweeps.tracking.client import EXPERIMENT, TrackingStatus, check, parse_mlflow_uri
-from sweeps.tracking.process import TrackerHandle, TrackerReport, start_tracker
+from sweeps.tracking.client import EXPERIMENT, TrackingStatus, check, destination, parse_mlflow_uri, tracked_at
+from sweeps.tracking.process import TrackerHandle, TrackerReport, note_destination, start_tracker
 from sweeps.tracking.sync import SyncReport, sync
 
 __all__ = [
@@ -16,7 +16,10 @@ __all__ = [
     "TrackingStatus",
     "best_from_mlflow",
     "check",
+    "destination",
+    "note_destination",
     "parse_mlflow_uri",
     "start_tracker",
     "sync",
+    "tracked_at",
 ]

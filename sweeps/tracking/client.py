@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError
 from restoration_core.errors import InputError
 from sweeps.shown_address import show_url
 from sweeps.store.address import file_url, sqlite_path
+from sweeps.store.models import NOT_TRACKED
 from sweeps.tracking.database import DatabaseState, UnusableDatabase, ensure, refuse_unusable
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ class Address:
 
     uri: str
     database: Path | None
+
+    @property
+    def destination(self) -> str:
+        """The address as the store keeps it with a sweep: without user and password."""
+        parts = urlsplit(self.uri)
+        return self.uri if self.database is not None else parts._replace(netloc=_host(parts.netloc)).geturl()
 
     @property
     def client_uri(self) -> str:
@@ -107,6 +114,32 @@ def parse_mlflow_uri(uri: str, store_url: str | None = None) -> Address:
             f"MLflow address {show_url(uri)!r} is the sweeps' own store; MLflow needs its own file; {_VALID}"
         )
     return Address(file_url(path), path)
+
+
+def destination(mlflow_uri: str | None) -> str:
+    """Return how the store names where a sweep is tracked; None is `NOT_TRACKED`.
+
+    Raises:
+        InputError: see `parse_mlflow_uri`.
+    """
+    return NOT_TRACKED if mlflow_uri is None else parse_mlflow_uri(mlflow_uri).destination
+
+
+def tracked_at(stored: str | None, default: str | None) -> str | None:
+    """Return where a sweep goes on being tracked when nobody names a place: where it was, None for nowhere.
+
+    Args:
+        stored: what the store says, see `destination`.
+        default: the address that holds without a word; it may carry a password that the store does not keep.
+
+    Raises:
+        InputError: the default is needed and not valid.
+    """
+    if stored == NOT_TRACKED:
+        return None
+    if stored is None or (default is not None and parse_mlflow_uri(default).destination == stored):
+        return default
+    return stored
 
 
 @contextlib.contextmanager
@@ -199,6 +232,10 @@ def one_line(error: BaseException) -> str:
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
+def _host(netloc: str) -> str:
+    return netloc.rpartition("@")[2]
+
+
 def _sqlite_file(uri: str) -> Path | None:
     """Return the file of a SQLite address, its quoted characters read once; None when it names none."""
     try:
@@ -234,7 +271,7 @@ def _check_file(path: Path) -> TrackingStatus | None:
 def server_fault(uri: str) -> str | None:
     """Return in one line why there is no MLflow server at the address, None when there is one."""
     parts = urlsplit(uri)
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    bare = parts._replace(netloc=_host(parts.netloc)).geturl()
     try:
         with urllib.request.urlopen(f"{bare}/health", timeout=_QUICK_TIMEOUT_S):
             return None

@@ -47,6 +47,11 @@ class Deliverer:
         self._experiment: str | None = None
         self._parents: dict[str, str] = {}
 
+    @property
+    def destination(self) -> str:
+        """The address of this MLflow as the store keeps it with a sweep."""
+        return self._address.destination
+
     def forget(self) -> None:
         """Trust nothing that was learnt: MLflow may have been emptied or replaced meanwhile."""
         self._experiment = None

@@ -27,6 +27,7 @@ TRACKER_NICENESS = 10  # the sweep goes first: what MLflow is told can wait
 _POLL_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _GRACE_S = 3.0
+_TURN_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class TrackerReport:
 
     Attributes:
         delivered: outbox entries delivered by this tracker.
-        pending: entries left in the outbox, for `sync`; None when the tracker was gone.
+        pending: entries left in the outbox, for `sync`; None when the store cannot be asked.
         error: the last thing that went wrong, None when all went well.
     """
 
@@ -47,9 +48,10 @@ class TrackerReport:
 class TrackerHandle:
     """A running tracker. Nothing here raises: results are in the store whatever becomes of MLflow."""
 
-    def __init__(self, process: subprocess.Popen[str] | None, error: str | None = None) -> None:
+    def __init__(self, job: _Job, process: subprocess.Popen[str] | None, error: str | None = None) -> None:
+        self._job = job
         self._process = process
-        self._report = None if process is not None else TrackerReport(0, None, error)
+        self._report = None if process is not None else TrackerReport(0, _count(job), error)
 
     @property
     def pid(self) -> int | None:
@@ -68,21 +70,48 @@ class TrackerHandle:
         """
         if self._report is None:
             assert self._process is not None
-            self._report = _stop(self._process, timeout_s)
+            self._report = _stop(self._job, self._process, timeout_s)
         return self._report
 
 
-def start_tracker(store_url: str, mlflow_uri: str) -> TrackerHandle:
-    """Start a process that writes to MLflow what the store's outbox holds, until it is stopped or its parent dies.
+def note_destination(store_url: str, sweep: str, destination: str) -> None:
+    """Write to the store where a sweep is tracked from now on; `NOT_TRACKED` for nowhere."""
+    with open_writer(store_url, create=False) as writer:
+        writer.set_destination(writer.find_sweep(sweep), destination)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a tracker is told."""
+
+    store_url: str
+    mlflow_uri: str
+    sweep: str | None
+
+    @property
+    def address(self) -> Address:
+        return parse_mlflow_uri(self.mlflow_uri)
+
+
+def start_tracker(store_url: str, mlflow_uri: str, sweep: str | None = None) -> TrackerHandle:
+    """Start a process that writes to MLflow what the outbox holds for it, until it is stopped or its parent dies.
+
+    It delivers what belongs to the sweeps that are tracked at this address (see `sweeps.tracking.destination`), those
+    of former runs included. Several may run at once: a sweep is written by one of them at a time.
 
     Args:
         store_url: the sweeps' store, which exists.
         mlflow_uri: ``sqlite:///mlflow.db`` or ``http(s)://HOST:PORT``.
+        sweep: the one that is tracked here from now on. It goes first, and the report tells what is pending of it; None
+            tells of all.
 
     Raises:
         InputError: the MLflow address is not valid (whether MLflow answers does not matter here).
     """
     address = parse_mlflow_uri(mlflow_uri, store_url)
+    job = _Job(store_url, address.uri, sweep)
+    if sweep is not None:
+        note_destination(store_url, sweep, address.destination)
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "sweeps.tracking"],
@@ -94,11 +123,11 @@ def start_tracker(store_url: str, mlflow_uri: str) -> TrackerHandle:
             start_new_session=True,
         )
         assert process.stdin is not None
-        process.stdin.write(json.dumps({"store_url": store_url, "mlflow_uri": address.uri}) + "\n")
+        process.stdin.write(json.dumps(asdict(job)) + "\n")
         process.stdin.flush()
     except OSError as error:
-        return TrackerHandle(None, f"tracking could not be started: {one_line(error)}")
-    return TrackerHandle(process)
+        return TrackerHandle(job, None, f"tracking could not be started: {one_line(error)}")
+    return TrackerHandle(job, process)
 
 
 def main() -> None:
@@ -108,12 +137,12 @@ def main() -> None:
     line = sys.stdin.readline()
     if not line:
         return
-    config = json.loads(line)
+    job = _Job(**json.loads(line))
     os.nice(TRACKER_NICENESS)
     orders = _Orders()
     threading.Thread(target=_watch_parent, args=(orders, parent), daemon=True).start()
     threading.Thread(target=_read_orders, args=(orders,), daemon=True).start()
-    report = _track(config["store_url"], parse_mlflow_uri(config["mlflow_uri"]), orders)
+    report = _track(job, orders)
     answers.write(json.dumps(asdict(report)) + "\n")
     answers.close()
 
@@ -126,12 +155,13 @@ class _Orders:
         self.deadline = float("inf")
 
 
-def _track(store_url: str, address: Address, orders: _Orders) -> TrackerReport:
+def _track(job: _Job, orders: _Orders) -> TrackerReport:
     delivered, error = 0, None
+    address = job.address
     pause = _POLL_S
     drain: Drain | None = None
     try:
-        writer, source = open_writer(store_url), Source(store_url)
+        writer, source = open_writer(job.store_url), Source(job.store_url)
     except Exception as failure:
         return TrackerReport(0, None, one_line(failure))
     with writer, contextlib.closing(source), quiet_mlflow():
@@ -139,23 +169,31 @@ def _track(store_url: str, address: Address, orders: _Orders) -> TrackerReport:
             stopping = orders.stop.is_set()
             try:
                 if drain is None:
-                    drain = Drain(writer, source, Deliverer(open_client(address), address))
+                    drain = Drain(writer, source, Deliverer(open_client(address), address), first=job.sweep)
                 result = drain.step()
             except Exception as failure:
                 # The store is locked, or a SQLite MLflow cannot be opened.
                 result = Pass(outage=one_line(failure), error=one_line(failure))
             delivered += result.delivered
             error = result.error or (None if result.delivered else error)
-            if stopping and (result.outage or not (result.delivered or result.refused)):
+            if stopping and (result.outage or not (result.delivered or result.refused or result.held)):
                 break
             if result.outage or result.idle:
                 pause = min(2 * pause, _LONGEST_PAUSE_S) if result.outage else _POLL_S
                 orders.stop.wait(pause)
-        try:
-            pending = len(writer.pending_outbox(limit=1_000_000))
-        except Exception as failure:
-            return TrackerReport(delivered, None, one_line(failure))
-    return TrackerReport(delivered, pending, error if pending else None)
+            # Others that wait for a sweep's claim get their turn.
+            time.sleep(_TURN_S)
+    pending = _count(job)
+    return TrackerReport(delivered, pending, error if pending or pending is None else None)
+
+
+def _count(job: _Job) -> int | None:
+    """Return how many entries are pending for the job's MLflow, None when the store cannot be asked."""
+    try:
+        with open_writer(job.store_url, create=False) as writer:
+            return sum(writer.count_outbox(job.sweep, job.address.destination).values())
+    except Exception:
+        return None
 
 
 def _read_orders(orders: _Orders) -> None:
@@ -183,7 +221,7 @@ def _take_stdout() -> IO[str]:
     return answers
 
 
-def _stop(process: subprocess.Popen[str], timeout_s: float) -> TrackerReport:
+def _stop(job: _Job, process: subprocess.Popen[str], timeout_s: float) -> TrackerReport:
     assert process.stdin is not None
     try:
         process.stdin.write(f"stop {timeout_s}\n")
@@ -194,7 +232,8 @@ def _stop(process: subprocess.Popen[str], timeout_s: float) -> TrackerReport:
     except (OSError, ValueError, TypeError):
         code = process.poll()
         why = "did not answer in time" if code is None else f"had ended with code {code}"
-        return TrackerReport(0, None, f"the tracker {why}; `sync` delivers what is left")
+        pending = _count(job)
+        return TrackerReport(0, pending, None if pending == 0 else f"the tracker {why}; `sync` delivers what is left")
     finally:
         _end(process)
 

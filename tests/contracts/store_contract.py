@@ -15,6 +15,7 @@ from PIL import Image
 from restoration_core.errors import InputError
 from sweeps.execution.protocol import CurveRecord, EncodedPicture, PictureRecord, TrialRecord
 from sweeps.store import (
+    NOT_TRACKED,
     FinishedTrial,
     LeaseHeld,
     NewSweep,
@@ -400,6 +401,31 @@ class StoreContract:
         assert [trial.mlflow_run_id for trial in writer.load_trials(sweep)] == [None, "child"]
         with pytest.raises(ValueError, match="exactly one of sweep_id and trial_id"):
             writer.set_mlflow_run("both", sweep_id=sweep, trial_id=1)
+
+    def test_one_process_at_a_time_may_write_a_sweep_to_mlflow(self, writer: Writer, sweep: int) -> None:
+        assert writer.claim_tracking(sweep, "ada", 60.0) == "ada"
+        assert writer.claim_tracking(sweep, "bob", 60.0) == "ada"
+        writer.release_tracking(sweep, "bob")
+        assert writer.claim_tracking(sweep, "bob", 60.0) == "ada"
+        writer.release_tracking(sweep, "ada")
+        # A claim runs out, can be extended, and ends with a holder that is known to be dead.
+        assert writer.claim_tracking(sweep, "bob", 0.0) == "bob"
+        assert writer.claim_tracking(sweep, "ada", 0.0) == "ada"
+        assert writer.claim_tracking(sweep, "ada", 60.0) == "ada"
+        assert writer.claim_tracking(sweep, "bob", 60.0, instead_of="eve") == "ada"
+        assert writer.claim_tracking(sweep, "bob", 60.0, instead_of="ada") == "bob"
+        assert writer.claim_tracking(sweep + 1000, "bob", 60.0) is None
+
+    def test_the_outbox_is_asked_for_one_mlflow(self, writer: Writer, reader: Reader, sweep: int) -> None:
+        here = writer.create_sweep(new_sweep("here", mlflow_uri="http://here"))
+        writer.create_sweep(new_sweep("elsewhere", mlflow_uri="http://elsewhere"))
+        writer.create_sweep(new_sweep("nowhere", mlflow_uri=NOT_TRACKED))
+        assert [item.sweep_name for item in writer.pending_outbox(destination="http://here")] == ["first", "here"]
+        assert writer.count_outbox(destination="http://here") == {"first": 1, "here": 1}
+        assert (reader.outbox_pending("elsewhere"), reader.outbox_pending("nowhere")) == (1, 0)
+        writer.set_destination(here, "http://elsewhere")
+        assert writer.count_outbox(destination="http://elsewhere") == {"first": 1, "here": 1, "elsewhere": 1}
+        assert reader.sweep("here").mlflow_uri == "http://elsewhere"
 
     # Deleting
 

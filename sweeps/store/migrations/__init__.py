@@ -20,7 +20,7 @@ from sweeps.store.models import Base
 
 # MLflow may keep its tables in the same database and owns the name alembic_version.
 VERSION_TABLE = "restoration_alembic_version"
-HEAD = "0002"  # revisions are numbered, so that older and newer can be told apart
+HEAD = "0003"  # revisions are numbered, so that older and newer can be told apart
 
 
 def upgrade(url: str) -> None:

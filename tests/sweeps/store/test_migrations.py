@@ -87,6 +87,18 @@ def test_a_store_of_a_former_version_opens_with_its_contents(tmp_path: Path, ver
     assert reader.get_prior("k1") == b"blob"
 
 
+def test_of_an_older_store_only_what_was_tracked_is_told_to_mlflow(tmp_path: Path) -> None:
+    for run_id, stored in ((None, "off"), ("abc", None)):
+        path = tmp_path / f"{stored}.db"
+        shutil.copy(DATA / "store_0002.db", path)
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE sweeps SET mlflow_run_id = ?", (run_id,))
+            connection.commit()
+        url = f"sqlite:///{path}"
+        open_writer(url).close()
+        assert open_reader(url).sweep("kept").mlflow_uri == stored
+
+
 def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table but those that tell of the schema itself."""
     with contextlib.closing(sqlite3.connect(path)) as connection:

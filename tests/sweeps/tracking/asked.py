@@ -14,11 +14,15 @@ def client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def runs(uri: str, filter_string: str = "", order_by: list[str] | None = None) -> list[Any]:
+def runs(uri: str, filter_string: str = "", order_by: list[str] | None = None, deleted_too: bool = False) -> list[Any]:
+    from mlflow.entities import ViewType
+
     with quiet_mlflow():
         asked = client(uri)
         experiment = asked.get_experiment_by_name(EXPERIMENT)
-        return list(asked.search_runs([experiment.experiment_id], filter_string, max_results=1000, order_by=order_by))
+        view = ViewType.ALL if deleted_too else ViewType.ACTIVE_ONLY
+        experiments = [experiment.experiment_id]
+        return list(asked.search_runs(experiments, filter_string, view, max_results=1000, order_by=order_by))
 
 
 def trials(uri: str) -> dict[int, Any]:
