@@ -45,7 +45,7 @@ class Score:
 
 
 def score(classifier: Classifier, layer: str, original: Tensor, image: Tensor, objective: float) -> Score:
-    """Return the scores of one picture, all taken on the picture as shown, clamped to [0, 1]."""
+    """Return the scores of one picture, clamped to [0, 1] as a user sees it."""
     wanted, found = (feature_targets(classifier, picture, [layer])[layer][None] for picture in (original, image))
     pair = image[None], original[None]
     return Score(float(feature_error(found, wanted)), float(psnr(*pair)), float(ssim(*pair)), objective)
@@ -60,7 +60,7 @@ def run(
     for seed, picture in enumerate(pictures):
         for name, preset in presets.items():
             jobs.append((name, picture, make_problem(classifier, picture, layer, preset, seed=seed)))
-        # The coarse stages would throw away what the truth knows: this run is at full size from the start.
+        # Coarse stages would blur the picture it starts from, so this run has full size from the start.
         told = make_problem(classifier, picture, layer, presets["best"], seed=seed, initial=picture, coarse_to_fine=())
         jobs.append((_TRUTH, picture, told))
     scores: dict[str, list[Score]] = {name: [] for name in [*presets, _TRUTH]}
@@ -77,7 +77,7 @@ def show(layer: str, scores: dict[str, list[Score]]) -> bool:
     print(f"{layer}\n{'':24}{'feature error':>15}{'(largest)':>11}{'PSNR / dB':>11}{'SSIM':>8}{'objective':>12}")
     for name, rows in scores.items():
         errors = [row.feature_error for row in rows]
-        # Objectives of different methods are different functions: only those of `best` can be compared.
+        # Each method has an objective of its own; only those of `best` can be compared with each other.
         objective = f"{fmean(row.objective for row in rows):>12.3e}" if name in ("best", _TRUTH) else f"{'-':>12}"
         print(
             f"  {name:22}{fmean(errors):>15.4%}{max(errors):>11.4%}{fmean(row.psnr for row in rows):>11.2f}"

@@ -64,7 +64,7 @@ PRIORS = ("total_variation:2", "total_variation:1", "logistic:4", "logistic:8", 
 def reconstruct(
     classifier: Classifier, layer: str, originals: Tensor, terms: Sequence[tuple[Term, ...]], settings: dict[str, Any]
 ) -> list[list[Result]]:
-    """Return results by set of terms and photograph; a photograph starts from the same noise whatever the terms."""
+    """Return results by set of terms and photograph; a photograph starts from the same noise with any terms."""
     targets = [feature_targets(classifier, picture, [layer])[layer] for picture in originals]
     problems = [
         Problem(
@@ -123,7 +123,7 @@ def search(
                 done[place] = scores(results, originals)
                 pictures[place] = torch.stack([result.image for result in results])
 
-    middle = round(2 * math.log10(guess)) / 2  # raw half decades: the grid does not favour the rule
+    middle = round(2 * math.log10(guess)) / 2  # half decades of raw weights, so that the grid does not favour the rule
     add([middle + step / 2 for step in range(-7, 6)])
     for _ in range(4):
         best = [max(done, key=lambda place, metric=metric: means(metric)[place]) for metric in METRICS]
@@ -165,7 +165,7 @@ def run(arguments: argparse.Namespace) -> None:
         if (*layer_key(note), None) not in known:
             write(arguments.cells, note | {"local": local_level(classifier, layer, squares, settings)})
         library = PriorLibrary(arguments.folder)
-        # By the key: another prior may have come to be meant by the same name.
+        # By the key, because another prior may have the same name since.
         named = {text: given_terms([text], [1.0], classifier, library)[0] for text in arguments.prior}
         todo = [text for text, given in named.items() if (*layer_key(note), given.named.key) not in known]
         if not todo:

@@ -19,7 +19,7 @@ METRICS = ("psnr", "ssim")
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the records of the file, cells and layers; a line that was cut off is none."""
+    """Return the records of the file, cells and layers; a line that was cut off is ignored."""
     records = []
     for line in path.read_text().splitlines() if path.is_file() else []:
         try:
@@ -37,7 +37,7 @@ def write(path: Path, record: dict[str, Any]) -> None:
 
 
 def layer_key(record: dict[str, Any]) -> tuple[str, str, str]:
-    """Return what the cells of one layer have in common."""
+    """Return the record of a layer, which its cells share."""
     return record["weights_id"], record["layer"], json.dumps(record["settings"])
 
 
@@ -50,7 +50,7 @@ def at(curve: Sequence[float], level: float) -> float:
 
 
 def top(points: dict[float, float]) -> tuple[float, float]:
-    """Return place and value of the top of the parabola through the best point and its two neighbours."""
+    """Return where the parabola through the best point and its two neighbours is highest, and its value there."""
     places = sorted(points)
     best = max(places, key=lambda place: points[place])
     index = places.index(best)
@@ -66,7 +66,7 @@ def top(points: dict[float, float]) -> tuple[float, float]:
 
 
 def jackknife(cell: dict[str, Any], metric: str) -> float:
-    """Return the standard error of the place of the top over the choice of photographs."""
+    """Return the standard error of the best weight over the choice of photographs."""
     count = len(cell[metric][0])
     if count < 2:
         return math.nan
@@ -88,7 +88,7 @@ def curvatures(cell: dict[str, Any], level: float) -> float:
     return at(cell["features"]["white"], level) / at(cell["own"]["white"], level)
 
 
-# By the error r of reconstructions from features alone and the local error s: `balance` is that of `prior calibrate`.
+# r is the error of reconstructions from features alone, s the local error; `balance` is the rule of `prior calibrate`.
 RULES: dict[str, Callable[[dict[str, Any], float, float], float]] = {
     "balance": lambda cell, error, level: curvatures(cell, level) * (error / level) ** 2,
     "curvature s": lambda cell, error, level: curvatures(cell, level),
@@ -98,7 +98,7 @@ RULES: dict[str, Callable[[dict[str, Any], float, float], float]] = {
 
 def print_table(records: Sequence[dict[str, Any]]) -> bool:
     """Print best weights in raw and calibrated units for each metric; return whether PSNR reaches the goal."""
-    # Of several cells of one name the last counts: the name has come to mean another prior since.
+    # Of several cells with the same name the last one counts: the name may mean another prior since.
     cells = list({(*layer_key(record), record["prior"]): record for record in records if "prior" in record}.values())
     local = {layer_key(record): record["local"] for record in records if "local" in record}
     passed = False

@@ -34,7 +34,7 @@ from restoration_core.seeds import derive_seed
 
 SHARE_GOAL = 0.9
 MARGIN_GOAL_DB = 0.5
-# Steps tried, 5 % apart, relative to the one that moves a picture as far as the noise has.
+# Lengths of the step that are tried, 5 % apart; 1 moves a picture as far as the noise has moved it.
 FACTORS = torch.logspace(-1.5, 0.5, 94)
 EXPONENTS = (1.0, 1.25, 1.5, 2.0)
 SMOOTHINGS = (0.003, 0.01, 0.03, 0.1, 0.3)
@@ -53,7 +53,7 @@ def crops(pictures: Sequence[Tensor], size: int, count: int, seed: int) -> Tenso
 
 
 def noisy(clean: Tensor, sigma: float, seed: int) -> Tensor:
-    """Return the crops under white noise, not clipped."""
+    """Return the crops with white noise, not clipped."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "noise", sigma))
     return clean + sigma * torch.randn(clean.shape, generator=generator)
 
@@ -160,7 +160,7 @@ def _photographs(arguments: argparse.Namespace) -> tuple[Tensor, Tensor]:
     judged = list(shown.pictures)
     if arguments.search:
         others = list(load_folder(arguments.search, side).pictures)
-    else:  # a fifth of the photographs, and at least one, is not judged
+    else:  # a fifth of the photographs, at least one, is used for the search and not judged
         others, judged = judged[::5], [picture for index, picture in enumerate(judged) if index % 5]
     count = max(arguments.count, len(judged))
     each = math.ceil(count / len(judged))

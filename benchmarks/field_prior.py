@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def measure(arguments: argparse.Namespace, size: int) -> None:
-    """Time the three in turn and print milliseconds a picture and their ratios."""
+    """Time the three in turn; print milliseconds per picture and their ratios."""
     generator = torch.Generator().manual_seed(0)
     count, side, scales = arguments.experts, arguments.filter_size, arguments.scales
     filters = torch.randn(count, arguments.channels, side, side, generator=generator) / side
@@ -79,7 +79,7 @@ def measure(arguments: argparse.Namespace, size: int) -> None:
 
 
 def pyramid(x: Tensor, scales: int, side: int) -> list[Tensor]:
-    """Return the picture on every scale with margins, as the prior sees it."""
+    """Return the picture at every scale with its margins, as the prior convolves it."""
     before, behind = (side - 1) // 2, side // 2
     return [
         F.pad(F.avg_pool2d(x, 2**scale, ceil_mode=True), (before, behind, before, behind), mode="reflect")

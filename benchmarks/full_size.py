@@ -45,7 +45,7 @@ LARGEST_RATIO, LARGEST_MEMORY_GB = 1.3, 6.0
 
 @dataclass(frozen=True)
 class Case:
-    """A network inverted from a layer; strides of 0 leave a prior out."""
+    """A network inverted from a layer; a stride of 0 leaves that prior out."""
 
     network: str
     layer: str
@@ -191,7 +191,7 @@ def child(case: Case, steps: int) -> float:
     """Run some iterations and return this process's peak in GB."""
     classifier = open_network(case.network, "random")
     full_iteration(classifier, SIZE, problems(classifier, case, 1, 2 * steps))(steps)
-    # Not ru_maxrss: a child starts with its parent's.
+    # Not ru_maxrss, because a child process starts with the value of its parent.
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) * 1024 / 1e9
 

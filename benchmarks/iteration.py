@@ -74,7 +74,7 @@ def measure(case: str, batch: int, rounds: int, steps: int, clock: Callable[[], 
             run(steps)
             times[name].append((clock() - started) / steps)
     middle = {name: statistics.median(values) for name, values in times.items()}
-    # The ratio of neighbours in time, because a shared machine's speed drifts.
+    # Ratios of runs that follow each other, because the speed of a shared machine drifts.
     full, autograd = (
         statistics.median(a / b for a, b in zip(times[name], times["bare"], strict=True))
         for name in ("full", "autograd")

@@ -43,7 +43,7 @@ def candidates(arguments: argparse.Namespace, expert: str) -> dict[str, Callable
     x = torch.rand(1, 3, side, side, generator=generator)
     flat, back = filters.flatten(1).contiguous(), filters.flatten(1).T.contiguous()
     patches = (side - size + 1) ** 2
-    # The floor may choose its piece: of the sizes tried, the fastest. Ready matrices are drawn once.
+    # The floor is the fastest of several chunk sizes. Its matrices are drawn only once.
     pieces = {piece: _floor(flat, back, patches, min(piece, patches)) for piece in (1000, 3000, 10_000, patches)}
     best = min(pieces, key=lambda piece: min(_time(pieces[piece]) for _ in range(4)))
     offsets = torch.tensor([[1, 2]])
@@ -101,7 +101,7 @@ def _child(arguments: argparse.Namespace) -> None:
     filters = torch.randn(count, 3, size, size, generator=generator)
     prior = PatchExperts(filters, torch.ones(count), torch.zeros(count), EXPERTS[arguments.child_expert])
     x = torch.rand(1, 3, side, side, generator=generator)
-    # A first small call loads the libraries' own code and threads, which are not the method's memory.
+    # A small call first, so that the libraries' own code and threads are not counted.
     small = x[:, :, : 2 * size, : 2 * size]
     before = 0
     for picture in (small, x):
@@ -120,7 +120,7 @@ def _child(arguments: argparse.Namespace) -> None:
 
 
 def _high_water_kib() -> int:
-    # Not ru_maxrss: a child starts with its parent's.
+    # Not ru_maxrss, because a child process starts with the value of its parent.
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 

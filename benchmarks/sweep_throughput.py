@@ -32,7 +32,7 @@ from sweeps.trial.pictures import load
 
 DEFAULT_SUBSET = 6
 STEADY = 0.1
-"""Relative difference between the ideal before and after the sweep up to which its share means something."""
+"""The ideal is timed before and after the sweep. If both differ by more than this, the share says nothing."""
 
 
 def make_spec(trials: int, iterations: int, actors: int) -> SweepSpec:

@@ -40,7 +40,7 @@ class Quadratic(Prior):
 
 
 class Shrinkage(Prior):
-    """A residual that is no energy's gradient: the distance to the mean colour of each picture's left half."""
+    """A gradient of no energy: the difference to the mean colour of each picture's left half."""
 
     has_energy = False
 
@@ -181,7 +181,7 @@ def test_jitter_noise_leads_to_the_picture_moved_by_one_pixel() -> None:
     moved = torch.stack([padded[..., t : t + 8, le : le + 8] for t, le in ((0, 1), (2, 1), (1, 0), (1, 2))]) - x
     cosines = torch.nn.functional.cosine_similarity(moved.flatten(2), noise.flatten(1)[None], dim=2)
     assert cosines.amax(0).tolist() == pytest.approx([1] * 8)
-    assert len(set(cosines.argmax(0).tolist())) > 1  # drawn, not fixed
+    assert len(set(cosines.argmax(0).tolist())) > 1  # so it is drawn from the generator
 
 
 def test_jitter_noise_of_a_plain_picture_is_refused() -> None:

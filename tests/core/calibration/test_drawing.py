@@ -1,4 +1,4 @@
-"""The picture of a calibration: what is drawn where, and what has nothing to draw."""
+"""The picture of a calibration: what is drawn where, and calibrations that leave a panel empty."""
 
 from __future__ import annotations
 

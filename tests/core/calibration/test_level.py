@@ -1,4 +1,4 @@
-"""The error as neighbours differ in it, and what is refused; reconstructions themselves: test_measure."""
+"""The error between neighbouring pixels, and runs that diverge. Reconstructions are tested in test_measure.py."""
 
 from __future__ import annotations
 

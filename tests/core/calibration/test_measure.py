@@ -1,4 +1,4 @@
-"""Measuring a calibration: each number against the same one taken directly."""
+"""Measuring a calibration: each number against the same number computed directly."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_level_is_the_error_of_reconstructions(classifier: Classifier, level
     measuring = Calibrator(classifier, "pool1", squares(), error_run=run)
     terms: tuple[Term, ...] = ()
     if level == "local":
-        # Total variation pulls as hard as the features at the level to start from.
+        # At the start level total variation has the curvature of the features.
         tv = measuring.calibrate(TotalVariation(2.0), "tv")
         weight = tv.features.at(run.start_level) / tv.prior.at(run.start_level)
         terms = (Term("tv", TotalVariation(2.0), weight),)

@@ -1,4 +1,4 @@
-"""The recipe of a calibration: its key changes with all that matters, and nothing invalid gets one."""
+"""The recipe of a calibration: its key changes with every field, and invalid values are refused."""
 
 from __future__ import annotations
 

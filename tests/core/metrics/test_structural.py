@@ -80,7 +80,7 @@ def test_ssim_is_not_translation_invariant() -> None:
 def test_moving_both_pictures_together_leaves_ssim_as_it_is() -> None:
     rng = torch.Generator().manual_seed(1)
     x, y = torch.rand(2, 1, 3, 32, 32, generator=rng, dtype=torch.float64).repeat(1, 1, 1, 2, 2)
-    # Of a periodic picture, this crop has the windows of one period, each once, wherever it starts.
+    # The crop of a periodic picture holds each window of one period once, wherever it starts.
     crop = slice(0, 32 + WINDOW - 1)
     here, there = (ssim(a[..., crop, crop], b[..., crop, crop]) for a, b in ((x, y), (x.roll(7, 3), y.roll(7, 3))))
     torch.testing.assert_close(here, there)

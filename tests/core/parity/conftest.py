@@ -34,7 +34,7 @@ def columns(*values: float) -> Tensor:
 
 
 def standing(picture: Tensor, **settings: Any) -> Problem:
-    """Return a problem that starts at ``picture``, is to match it, and moves by nothing to speak of."""
+    """Return a problem that starts at ``picture``, matches it, and hardly moves."""
     rate = Schedule.constant(1e-15)
     problem = Problem((FeatureMatch(LAYER, picture),), learning_rate=rate, initial=picture, optimizer="momentum")
     return replace(problem, **settings)

@@ -1,4 +1,4 @@
-"""A small problem at 24 px to change one thing of, and what its results are compared with."""
+"""A small problem for tests to vary, and references for its result."""
 
 from __future__ import annotations
 

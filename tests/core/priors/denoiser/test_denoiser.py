@@ -62,7 +62,7 @@ def test_one_step_of_sigma_squared_times_pixels_denoises() -> None:
 def test_levels_of_maps_count_in_their_unit() -> None:
     x = pictures(1)
     in_pixels, in_units = wiener(0.3, 0.1), wiener(0.3, 0.1, unit=4.0)
-    # The same share of a map four times as large goes, and the score of one four times as wide is a quarter.
+    # With the unit four times as large the same share of the map is removed, and the score is a quarter.
     stretched = CENTRE[:, None, None] + 4 * (x - CENTRE[:, None, None])
     torch.testing.assert_close(in_units.gradient(stretched), in_pixels.gradient(x) / 4)
     torch.testing.assert_close(in_units.report(stretched), in_pixels.report(x))

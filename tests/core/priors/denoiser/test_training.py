@@ -79,7 +79,7 @@ def test_on_gaussian_pixels_it_finds_the_best_denoiser() -> None:
         SMALL, iterations=250, factor=1, depth=2, levels=(0.24, 0.26), held_out_levels=(0.25,), learning_rate=0.03
     )
     trained = train_denoiser(recipe, gaussian(20, 2, 16, 0.25))
-    # Of spread and noise alike, half of what is seen is noise: it is predicted with the error 1/2, by none with less.
+    # Maps and noise have the same variance, so the best possible prediction of the noise has the error 1/2.
     assert trained.report.best_loss == pytest.approx(0.5, rel=0.08)
     assert trained.report.losses[0][1] == pytest.approx(1.0, abs=0.03)
 
@@ -113,7 +113,9 @@ def test_levels_on_maps_count_in_their_standard_deviation() -> None:
     source = Source(pixels.maps(range(12)), MAPS)
     recipe = dataclasses.replace(SMALL, maps=MAPS, iterations=100, levels=(0.5, 2.0), held_out_levels=(1.0,))
     trained = train_denoiser(recipe, source)
-    assert 0.5 <= trained.report.best_loss < 0.9  # white noise under as much noise: half of it can be told
+    assert (
+        0.5 <= trained.report.best_loss < 0.9
+    )  # white maps with equally strong noise: half of the noise can be predicted
     prior = trained.prior
     assert isinstance(prior, Denoiser)
     assert prior.unit == pytest.approx(50, rel=0.05)
@@ -177,7 +179,7 @@ def test_maps_that_do_not_fit_the_pool_take_turns(monkeypatch: pytest.MonkeyPatc
     assert [len(turn) for turn in turns] == [10, 10, 10]
     assert turns[0] != turns[1] != turns[2]
     assert source.most <= 8
-    # Going back, as a resumed training does, brings the same maps.
+    # Asked for an earlier step again, as by a resumed training, it gives the same maps.
     assert {float(v) for v in crops.clean(0, 99)[:, 0, 0, 0]} == turns[0]
 
 
@@ -227,7 +229,7 @@ def test_it_stops_when_only_what_it_was_shown_still_gets_better() -> None:
         held_out_levels=(0.3,),
     )  # fmt: skip
     generator = torch.Generator().manual_seed(0)
-    # A picture without any rule: all that can be learned of it is itself.
+    # Random pixels have no structure, so the pictures can only be learned by heart.
     report = train_denoiser(recipe, Source([torch.rand(3, 8, 8, generator=generator) for _ in range(2)])).report
     assert report.stopped == "overfitting"
     assert report.iterations < 1200

@@ -47,7 +47,7 @@ def test_it_ships_under_its_recipe_and_name(field: ConvolutionalExperts, tmp_pat
 def test_one_step_beats_the_best_step_of_total_variation_on_every_sample(
     field: ConvolutionalExperts, pictures: Tensor, noise: float
 ) -> None:
-    # No step is searched for the field: its score says how far. Total variation may choose its step on these pictures.
+    # The field's step follows from its score; total variation gets the step that is best on these pictures.
     y = noisy(pictures, noise)
     restored = psnr(y - noise**2 * SIDE**2 * field.at_noise(noise).gradient(y), pictures)
     best = torch.full_like(restored, -torch.inf)

@@ -1,4 +1,4 @@
-"""The priors on feature maps that ship: natural maps told from their controls, files small, recipes the defaults."""
+"""The priors on feature maps that ship: natural maps have lower energy than controls, and recipes are the defaults."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def maps(classifier: Classifier, layer: str, pictures: Tensor) -> Tensor:
 
 
 def shuffled_places(one: Tensor, generator: torch.Generator) -> Tensor:
-    """The map with its places shuffled: every channel's values and what they are together stay, where they are not."""
+    """Return the map with its positions shuffled: the values at a position stay together."""
     order = torch.randperm(one.shape[1] * one.shape[2], generator=generator)
     return one.flatten(1)[:, order].reshape(one.shape)
 
 
 def shuffled_channels(one: Tensor, generator: torch.Generator) -> Tensor:
-    """The map with each channel turned and shifted apart: every channel stays a natural map of its own."""
+    """Return the map with each channel turned and shifted by itself: each channel stays a natural map."""
     turned = [part.flip(0) if index % 2 else part.flip(1) for index, part in enumerate(one)]
     return torch.stack([part.roll(int(torch.randint(9, (), generator=generator)), 0) for part in turned])
 

@@ -1,4 +1,4 @@
-"""Feature maps as a source: the network's own, whatever is asked for together; patch sizes the layers suggest."""
+"""Feature maps as a source: they are those of the network, in any batches; and the usual patch sizes of layers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_maps_of_another_layer_than_the_recipe_names_are_refused(classifier: Cla
         check_source(wanted, "sha256:noise", photographs())
 
 
-# Kernels of the papers' networks: the operation that made the map, whatever acts on each place behind it.
+# The kernel of the last operation over several positions; what acts on single positions after it does not count.
 @pytest.mark.parametrize(
     ("network", "layer", "size"),
     [
@@ -75,7 +75,7 @@ def test_maps_of_another_layer_than_the_recipe_names_are_refused(classifier: Cla
         ("vgg16", "conv1_1/relu", 3),
         ("vgg16", "conv3_3/lin", 3),
         ("vgg16", "pool3", 2),
-        # Blocks whose branches join: the kernel of the one that sees most, not what a shortcut or 1 x 1 leaves over.
+        # Where branches join, the kernel of the branch with the largest receptive field counts.
         ("resnet18", "layer2.0/shortcut/lin", 3),
         ("resnet18", "layer2.0", 3),
         ("resnet50", "layer2.0", 3),

@@ -1,4 +1,4 @@
-"""Channel-wise and separable banks and channel subsets: equal to the dense field they stand for, exact gradients."""
+"""Channel-wise and separable banks and channel subsets equal the full bank that has the same filters."""
 
 from __future__ import annotations
 

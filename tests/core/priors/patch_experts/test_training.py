@@ -131,7 +131,7 @@ def test_few_experts_on_many_dimensions_are_trained(experts: int) -> None:
     recipe = Recipe("logistic", 8, experts, patches=2000, iterations=5, short_side=40)
     trained = train_patch_experts(recipe, textures())
     assert trained.report.dims / experts > 89
-    # Few filters are not asked to make up for all dimensions: each starts as heavy as if it stood for four.
+    # The first weight of few filters is limited: each starts as if it stood for four dimensions.
     torch.testing.assert_close(trained.prior.alphas, torch.full((experts,), 6.0), rtol=0.05, atol=0)
 
 

@@ -136,7 +136,7 @@ def test_lbfgs_refuses_random_patches_of_maps_and_takes_all_of_them(
     )
     with pytest.raises(InputErrors, match="takes no random patches, but got patch_stride 2"):
         solve(classifier, [start], SIZE)
-    for allowed in (taken, idle):  # of a weight of 0 only the energy is recorded, which is the full one
+    for allowed in (taken, idle):  # with weight 0 only the energy is computed, and that over all patches
         (result,) = solve(classifier, [allowed], SIZE, record_every=1)
         assert result.curves["priors.conv1/relu"][-1] == pytest.approx(result.losses["priors.conv1/relu"], rel=1e-5)
 

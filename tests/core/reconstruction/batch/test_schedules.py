@@ -1,4 +1,4 @@
-"""Terms that come and go over the iterations: the switched objective, and nothing spent while they are out."""
+"""Terms with schedules: they change the objective as they say, and cost nothing while their factor is 0."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_term_that_is_out_is_neither_evaluated_nor_recorded(classifier: Classi
     solver.advance(2)
     assert sorted(prior.asked) == ["energy", "energy", "gradient", "gradient"]
     ((_, result),) = solver.advance()
-    assert sorted(prior.asked) == ["energy"] * 3 + ["gradient"] * 2  # the last is the final judgement
+    assert sorted(prior.asked) == ["energy"] * 3 + ["gradient"] * 2  # the last one is for the final losses
     assert [step for step, value in zip(result.curve_steps, result.curves["late"], strict=True) if value == value] == [
         5,
         6,
