@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 _HIDDEN = "***"
-_SECRET_OPTIONS = re.compile(r"(?i)\b([\w.-]*(?:password|passwd|secret|token)[\w.-]*=)[^&;\s'\"]*")
+# Of an option that is not known to be harmless the value is hidden: a misspelt "pasword" is a password still.
+_HARMLESS = "application_name|connect_timeout|dbname|host|port|sslmode|user"
+_SECRET_OPTIONS = re.compile(rf"(?i)([?&;](?!(?:{_HARMLESS})=)[^=&;\s]*=)[^&;\s]*")
 # From the first colon after the slashes to the last @: a password may hold an @ or a slash that nobody quoted.
 _USER_AND_PASSWORD = re.compile(r"(//[^:@/\s]*:)\S*(?=@)")
 _PASSWORD_ALONE = re.compile(r"(?<=:)\S*(?=@)")

@@ -91,6 +91,8 @@ def test_no_command_shows_a_password(
         "postgresql://me:geheim/verborgen@127.0.0.1/results",
         "postgresql://127.0.0.1:1/results?user=me&password=geheim",
         "postgresql://127.0.0.1:1/results?options=-c%20search_path=a&PASSWORD=geheim",
+        "postgresql://127.0.0.1:1/results?user=me&pasword=geheim",
+        "postgresql://127.0.0.1:1/results?sslmode=require;password=geheim",
         "sqlite://me:geheim@host/store.db",
     ],
 )
