@@ -113,9 +113,8 @@ def test_levels_on_maps_count_in_their_standard_deviation() -> None:
     source = Source(pixels.maps(range(12)), MAPS)
     recipe = dataclasses.replace(SMALL, maps=MAPS, iterations=100, levels=(0.5, 2.0), held_out_levels=(1.0,))
     trained = train_denoiser(recipe, source)
-    assert (
-        0.5 <= trained.report.best_loss < 0.9
-    )  # white maps with equally strong noise: half of the noise can be predicted
+    # White maps with equally strong noise: half of the noise can be predicted.
+    assert 0.5 <= trained.report.best_loss < 0.9
     prior = trained.prior
     assert isinstance(prior, Denoiser)
     assert prior.unit == pytest.approx(50, rel=0.05)
