@@ -9,6 +9,7 @@ import click
 
 from restoration_core.errors import Failure, InputError, InputErrors, unknown
 from restoration_core.informing import protect_output
+from restoration_core.interruption import Interrupted, interruptible
 
 ENTRY_POINT_GROUP = "restoration.commands"
 
@@ -45,13 +46,16 @@ def restoration() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command; exit 0, 1 (failed), 2 (bad input, one line per fault) or 130 (interrupted).
+    """Run the command; exit 0, 1 (failed), 2 (bad input, one line per fault) or as a shell says it of a signal.
+
+    That is 130 for Ctrl-C, 143 for SIGTERM, 129 for a terminal that was closed.
 
     The status tells of the work, not of its output: where nobody can read what a run prints, it goes on in silence.
     """
     protect_output()
     try:
-        status = restoration.main(arguments, "restoration", standalone_mode=False)
+        with interruptible():
+            status = restoration.main(arguments, "restoration", standalone_mode=False)
     except InputErrors as error:
         for line in error.lines:
             click.echo(f"error: {line}", err=True)
@@ -69,7 +73,9 @@ def main(arguments: list[str] | None = None) -> None:
         message = " ".join(error.format_message().split())
         click.echo(f"error: {message}", err=True)
         sys.exit(error.exit_code if error.exit_code != 1 else 2)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+    except (KeyboardInterrupt, click.Abort) as error:
+        cause = error if isinstance(error, Interrupted) else error.__cause__  # click's Abort stands for both
+        status = cause.exit_status if isinstance(cause, Interrupted) else 130
+        click.echo("interrupted" if status == 130 else f"interrupted by signal {status - 128}", err=True)
+        sys.exit(status)
     sys.exit(status if isinstance(status, int) else 0)

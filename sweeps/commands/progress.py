@@ -20,12 +20,13 @@ class ProgressDisplay:
         stream, line_every_s: see :class:`WorkDisplay`.
 
     Attributes:
+        name: as shown.
         begun: whether the sweep has reported anything yet.
     """
 
     def __init__(self, name: str, stream: TextIO | None = None, line_every_s: float | None = None) -> None:
         self.begun = False
-        self._name = name
+        self.name = name
         self._display = WorkDisplay(stream, line_every_s)
 
     def __enter__(self) -> ProgressDisplay:
@@ -41,7 +42,7 @@ class ProgressDisplay:
         planned, ended = int(state.get("planned", 0)), _ended(state)
         # Trials in flight count by the share of their iterations, so that the bar moves before the first pack ends.
         done = min(ended + float(state.get("in_flight_share", 0.0)), planned)
-        name = f"{self._name}: {_VERDICT}" if state.get("stage") == _VERDICT else self._name
+        name = f"{self.name}: {_VERDICT}" if state.get("stage") == _VERDICT else self.name
         self._display.show(name, done, planned, describe(state))
 
     def stop(self) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from restoration_core.commands.tables import cell
-from restoration_core.errors import Failure, InputError
 from sweeps.commands.best_table import best_trials, print_best
 from sweeps.commands.common import MOST_TRIALS, Addresses, address_options, json_option, print_json
-from sweeps.commands.progress import ProgressDisplay
+from sweeps.commands.ending import Ending, tell_behind
 from sweeps.commands.verdict_table import print_verdict
 
 if TYPE_CHECKING:
@@ -37,26 +35,24 @@ _NO_VERDICT = click.option(
 @address_options
 def run(file: str, runner: str, name: str | None, again: bool, no_verdict: bool, addresses: Addresses) -> None:
     """Run the sweep in FILE to its end and print the best trials."""
-    from sweeps.spec.load import check_name, load_spec
+    from sweeps.spec.load import load_spec
 
     spec = load_spec(file)
-    if name is not None:
-        check_name(name)
     from sweeps.lifecycle.launch import start
 
-    sweep_name = name or spec.name
-    if again:
-        sweep_name = _free_name(sweep_name, addresses.store)
-    with ProgressDisplay(sweep_name) as progress, _resumable(sweep_name, addresses, progress):
+    with Ending(name or spec.name, addresses, resumable=False) as ending:
         outcome = start(
             spec,
             runner=runner,
             store_url=addresses.store,
             mlflow_uri=addresses.mlflow,
-            name=sweep_name,
+            name=name,
+            again=again,
             verdict=not no_verdict,
-            progress=progress,
-            notice=lambda line: click.echo(f"{sweep_name}: {line}", err=True),
+            progress=ending.progress,
+            notice=ending.notice,
+            created=ending.created,
+            behind=ending.behind,
         )
     _conclude(outcome, addresses)
 
@@ -67,18 +63,24 @@ def run(file: str, runner: str, name: str | None, again: bool, no_verdict: bool,
 @_NO_VERDICT
 @address_options
 def resume(name: str, runner: str, no_verdict: bool, addresses: Addresses) -> None:
-    """Run what is left of sweep NAME, from the store alone."""
+    """Run what is left of sweep NAME, from the store alone.
+
+    NAME may be the spec's file: then it is checked that the sweep was started with just this spec, which it keeps.
+    """
     from sweeps.lifecycle.resume import resume as resume_sweep
 
+    if name.endswith((".yaml", ".yml")):
+        name = _named_by(name, addresses)
     addresses = _where_it_was(name, addresses)
-    with ProgressDisplay(name) as progress, _resumable(name, addresses, progress):
+    with Ending(name, addresses, resumable=True) as ending:
         outcome = resume_sweep(
             addresses.store,
             name,
             runner=runner,
             mlflow_uri=addresses.mlflow,
             verdict=not no_verdict,
-            progress=progress,
+            progress=ending.progress,
+            behind=ending.behind,
         )
     _conclude(outcome, addresses)
 
@@ -128,40 +130,17 @@ def _listed(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else cell(value)
 
 
-def _free_name(name: str, store: str) -> str:
-    """Return ``name``, or the first of NAME-2, NAME-3, ... that no sweep in the store has."""
-    from sweeps.store import open_reader, open_writer
+def _named_by(file: str, addresses: Addresses) -> str:
+    """Return the name of the sweep that a spec's file describes; one that is called like a file keeps its name."""
+    from sweeps.lifecycle.names import check_same
+    from sweeps.lifecycle.stored_sweep import view_sweep
+    from sweeps.spec.load import load_spec
 
-    try:
-        # A store that is not there yet is made by the run itself, once all else has been found valid.
-        with open_writer(store, create=False):
-            reader = open_reader(store)
-    except InputError:
-        return name
-    try:
-        taken = set(reader.sweeps()["name"])
-    finally:
-        reader.close()
-    candidates = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(candidate for candidate in candidates if candidate not in taken)
-
-
-@contextlib.contextmanager
-def _resumable(name: str, addresses: Addresses, progress: ProgressDisplay) -> Iterator[None]:
-    """On an interruption or a failure of a sweep that has begun, say how to go on."""
-    on = f"to go on: restoration sweep resume {name}{addresses.options()}"
-    try:
-        yield
-    except Failure as error:
-        progress.stop()
-        if not progress.begun:
-            raise
-        raise Failure(f"{error}; {on}") from error
-    except (KeyboardInterrupt, click.Abort):
-        progress.stop()
-        if progress.begun:
-            click.echo(on, err=True)
-        raise
+    if not Path(file).is_file():
+        return file
+    spec = load_spec(file)
+    check_same(view_sweep(addresses.store, spec.name), spec)
+    return spec.name
 
 
 def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
@@ -191,19 +170,17 @@ def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
         )
     click.echo(f"store: {addresses.shown_store}")
     click.echo(f"MLflow: {addresses.shown_mlflow}")
-    if outcome.tracking_error or outcome.untracked:
-        why = outcome.tracking_error or f"{outcome.untracked} entries were not told in time"
-        click.echo(
-            f"MLflow is behind ({why}); to fill it: restoration sweep sync {name}{addresses.options()}", err=True
-        )
+    tell_behind(name, addresses, outcome.untracked, outcome.tracking_error)
     click.echo(f"to look at it: restoration dashboard{addresses.options()}")
     if outcome.status == SweepStatus.FAILED:
         click.get_current_context().exit(1)
 
 
 def _ended(outcome: SweepOutcome) -> str:
-    if outcome.run is None:
+    if outcome.run is None and outcome.status == outcome.before:
         return f"{outcome.status.value} already, no trial was left to run"
+    if outcome.run is None:
+        return f"{outcome.status.value} now (it was {outcome.before}), no trial was left to run"
     ended = f"{outcome.status.value} after {outcome.total_s:.1f} s"
     if outcome.startup_s is None:
         return ended

@@ -16,7 +16,7 @@ from sweeps.execution.coordination.setbacks import Setbacks, take_back
 from sweeps.execution.coordination.suggestions import Suggestions
 from sweeps.execution.coordination.tally import Tally
 from sweeps.execution.failures import is_result
-from sweeps.execution.lease import LEASE_TTL_S, Lease
+from sweeps.execution.lease import Held
 from sweeps.execution.protocol import Acknowledgement, Assignment, Exchange, Report, TrialRecord
 from sweeps.search.space import SearchSpace
 from sweeps.search.study import SearchStudy
@@ -40,22 +40,20 @@ class Coordinator:
     Args:
         store_url: address of the store.
         sweep: name of the sweep, which exists.
-        holder: name under which the lease is held.
+        lease: the sweep's, which is held for as long as the coordinator is used.
         adopt: the trials that are running belong to living packs (a coordinator that restarts beneath them);
             otherwise they are a dead run's, and are handed out first, under their own numbers.
         started_at: seconds since the epoch when this run began, from which ``budget.hours`` counts; now when None.
-        lease_ttl_s: seconds after which a silent coordinator may be replaced.
     """
 
     def __init__(
         self,
         store_url: str,
         sweep: str,
+        lease: Held,
         *,
-        holder: str,
         adopt: bool = False,
         started_at: float | None = None,
-        lease_ttl_s: float = LEASE_TTL_S,
     ) -> None:
         self._lock = threading.RLock()
         reader = open_reader(store_url)
@@ -66,7 +64,7 @@ class Coordinator:
         self.spec = SweepSpec.model_validate(view.spec)
         self._writer = open_writer(store_url)
         sweep_id = self._writer.find_sweep(sweep)
-        self._lease = Lease(self._writer, sweep_id, holder, lease_ttl_s)
+        self._lease = lease
         self._ledger = Ledger(self._writer, sweep_id, self._lease.token)
         rows = list(self._ledger.load().values())
         self._tally = Tally(self.spec, time.time() if started_at is None else started_at)
@@ -196,11 +194,10 @@ class Coordinator:
             }
 
     def close(self) -> None:
-        """Give the lease back and close the store; trials in flight stay RUNNING and are resumed."""
+        """Close the store; trials in flight stay RUNNING and are resumed."""
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._lease.release()
                 self._writer.close()
 
     # Handing out

@@ -1,11 +1,17 @@
-"""Being the only coordinator of a sweep: take the lease, keep it alive from a thread, give it back."""
+"""Being the only one who writes a sweep: take its lease, keep it alive from a thread, give it back.
+
+Whoever starts or resumes a sweep holds one lease from its first row to its last status: while packs run, during the
+verdict, and when the status is set. All that is written carries the lease's token, and the store refuses every other.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
+from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 
 from restoration_core.errors import Failure
 from sweeps.execution.holder import is_dead
@@ -15,6 +21,31 @@ from sweeps.store.models import utcnow
 from sweeps.store.writer import Writer
 
 LEASE_TTL_S = 12.0
+
+
+class Held(Protocol):
+    """A lease as those see it who write under it."""
+
+    @property
+    def token(self) -> int:
+        """What the store wants to see with everything that is written."""
+
+    def check(self) -> None:
+        """Do nothing while the lease is good, as far as is known here.
+
+        Raises:
+            StaleLease, StoreMoved: nothing can be written any more.
+        """
+
+
+@dataclass(frozen=True)
+class Token:
+    """A lease that another process holds and renews."""
+
+    token: int
+
+    def check(self) -> None:
+        """Do nothing: the process that holds the lease looks after it, and the store checks each write."""
 
 
 class Lease:

@@ -9,6 +9,7 @@ from sweeps.store.leases import LeaseHeld, StaleLease
 from sweeps.store.models import NOT_TRACKED, OutboxKind, SweepStatus, TrialState
 from sweeps.store.reader import Reader, open_reader
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
+from sweeps.store.sweep_rows import NameTaken
 from sweeps.store.views import SweepImageView, SweepView, TrialPictureView, TrialView
 from sweeps.store.writer import Writer, open_writer
 
@@ -16,6 +17,7 @@ __all__ = [
     "NOT_TRACKED",
     "FinishedTrial",
     "LeaseHeld",
+    "NameTaken",
     "NewSweep",
     "NewTrial",
     "OutboxItem",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from restoration_core.errors import InputError, unknown
 from sweeps.store.finishing import insert_pictures
@@ -26,6 +27,26 @@ from sweeps.store.models import (
 from sweeps.store.records import NewSweep
 
 
+class NameTaken(InputError):
+    """A sweep of this name is in the store already.
+
+    Attributes:
+        name: of both.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"sweep {name!r} exists already; continue it with `restoration sweep resume {name}`, give this one another "
+            f"name (--name, --again), or remove the old one with `restoration sweep delete {name}`"
+        )
+
+
+def names(connection: Connection) -> list[str]:
+    """Return the names of all sweeps, the oldest first."""
+    return list(connection.execute(select(Sweep.name).order_by(Sweep.id)).scalars())
+
+
 def find(connection: Connection, name: str) -> Any:
     """Return the sweep's row.
 
@@ -34,8 +55,8 @@ def find(connection: Connection, name: str) -> Any:
     """
     row = connection.execute(select(*Sweep.__table__.c).where(Sweep.name == name)).one_or_none()
     if row is None:
-        names = connection.execute(select(Sweep.name).order_by(Sweep.id)).scalars().all()
-        raise InputError(unknown("sweep", name, names) if names else f"unknown sweep {name!r}; the store has none yet")
+        there = names(connection)
+        raise InputError(unknown("sweep", name, there) if there else f"unknown sweep {name!r}; the store has none yet")
     return row
 
 
@@ -43,14 +64,11 @@ def create(connection: Connection, new: NewSweep) -> int:
     """Insert the sweep with its pictures and tell MLflow; return its id.
 
     Raises:
-        InputError: the name is taken.
+        NameTaken: there is one of this name.
     """
     if connection.execute(select(exists().where(Sweep.name == new.name))).scalar():
-        raise InputError(
-            f"sweep {new.name!r} exists already; continue it with `restoration sweep resume {new.name}`, "
-            f"give this one another name, or remove the old one with `restoration sweep delete {new.name}`"
-        )
-    sweep_id: int = connection.execute(
+        raise NameTaken(new.name)
+    statement = (
         insert(Sweep)
         .values(
             name=new.name,
@@ -66,7 +84,11 @@ def create(connection: Connection, new: NewSweep) -> int:
             mlflow_uri=new.mlflow_uri,
         )
         .returning(Sweep.id)
-    ).scalar_one()
+    )
+    try:
+        sweep_id: int = connection.execute(statement).scalar_one()
+    except IntegrityError as error:  # somebody else's transaction, which began before and has committed since
+        raise NameTaken(new.name) from error
     insert_pictures(connection, (picture for _, _, picture in new.images))
     if new.images:
         connection.execute(

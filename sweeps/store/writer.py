@@ -86,11 +86,15 @@ class Writer:
         """Create a sweep with its pictures, status RUNNING, and enter it into the outbox; return its id.
 
         Raises:
-            InputError: the name is taken (resume it, take another name, or delete it).
+            NameTaken: resume it, take another name, or delete it.
             ValueError: the spec or the versions are not finite JSON.
         """
         require_json(f"sweep {new.name!r}", spec=dict(new.spec), versions=dict(new.versions))
         return self._write(lambda connection: sweep_rows.create(connection, new))
+
+    def sweep_names(self) -> list[str]:
+        """Return the names that are taken."""
+        return self._read(sweep_rows.names)
 
     def find_sweep(self, name: str) -> int:
         """Return the sweep's id.

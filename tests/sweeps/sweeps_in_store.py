@@ -12,6 +12,7 @@ from PIL import Image
 
 from sweeps.execution.coordinator import Coordinator
 from sweeps.execution.holder import new_holder
+from sweeps.execution.lease import LEASE_TTL_S, Lease
 from sweeps.execution.protocol import Assignment, CurveRecord, EncodedPicture, PictureRecord, TrialRecord
 from sweeps.spec.models import SweepSpec
 from sweeps.store.records import NewSweep
@@ -59,8 +60,23 @@ def make_sweep(url: str, spec: SweepSpec) -> int:
         )
 
 
-def coordinate(url: str, spec: SweepSpec, **options: Any) -> Coordinator:
-    return Coordinator(url, spec.name, holder=options.pop("holder", new_holder()), **options)
+class HeldCoordinator(Coordinator):
+    """A coordinator with a lease of its own, which it gives back when it is closed."""
+
+    def __init__(self, url: str, sweep: str, holder: str | None = None, ttl_s: float = LEASE_TTL_S, **options: Any):
+        self.holder = holder or new_holder()
+        self.writer = open_writer(url)
+        self.lease = Lease(self.writer, self.writer.find_sweep(sweep), self.holder, ttl_s)
+        super().__init__(url, sweep, self.lease, **options)
+
+    def close(self) -> None:
+        super().close()
+        self.lease.release()
+        self.writer.close()
+
+
+def coordinate(url: str, spec: SweepSpec, **options: Any) -> HeldCoordinator:
+    return HeldCoordinator(url, spec.name, **options)
 
 
 def picture(value: int) -> EncodedPicture:

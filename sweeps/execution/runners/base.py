@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 from restoration_core.errors import InputError, unknown
+from sweeps.execution.lease import Held
 from sweeps.execution.pack import PackSummary
 from sweeps.execution.worker_context import PackContext
+from sweeps.spec.models import SweepSpec
 
 Progress = Callable[[Mapping[str, Any]], None]
 
@@ -21,17 +24,15 @@ class Job:
     Attributes:
         store_url: address of the store.
         sweep: name of the sweep.
-        holder: name under which the sweep is held while it runs.
+        lease: the sweep's, which the caller holds and renews.
         context: what packs need; on the CPU.
-        actors: packs at a time, None for what the spec says.
         started_at: seconds since the epoch when the user started the sweep.
     """
 
     store_url: str
     sweep: str
-    holder: str
+    lease: Held
     context: PackContext
-    actors: int | None = None
     started_at: float = 0.0
 
 
@@ -69,27 +70,45 @@ class RunReport:
         return sum(pack.occupied_row_s for pack in self.packs) / capacity if capacity else None
 
 
-Runner = Callable[[Job, Progress], RunReport]
-"""Runs the job until nothing is left to hand out and nothing is in flight.
+class Session(Protocol):
+    """The processes that packs run in, from before a sweep's row is written until after its last trial."""
 
-Every trial is handed in once; on return none is running. A KeyboardInterrupt, and whatever else it raises, leaves the
-lease given back and the unfinished trials RUNNING, for `resume`. The progress function is called now and then with the
-coordinator's `progress()`, at the start and at the end at least.
-"""
+    def ready(self) -> None:
+        """Wait until packs can be run.
+
+        Raises:
+            InputError: what packs were to run on cannot be reached, or lacks the GPUs that the spec asks for.
+            Failure: it could not be started.
+        """
+
+    def run(self, job: Job, progress: Progress) -> RunReport:
+        """Run the job until nothing is left to hand out and nothing is in flight.
+
+        Every trial is handed in once; on return none is running. A KeyboardInterrupt, and whatever else it raises,
+        leaves the unfinished trials RUNNING, for `resume`. The progress function is called now and then with the
+        coordinator's `progress()`, at the start and at the end at least; what it raises ends the run.
+
+        Raises:
+            Failure: what the packs ran on failed.
+        """
+
+
+Opener = Callable[[SweepSpec], AbstractContextManager[Session]]
+"""Begins a session for a sweep of this spec; its end leaves no process behind, however it comes about."""
 
 RUNNERS: Mapping[str, str] = {
-    "ray": "sweeps.execution.runners.ray_tune",
+    "ray": "sweeps.execution.runners.ray_session",
     "inprocess": "sweeps.execution.runners.inprocess",
 }
 
 
-def open_runner(name: str) -> Runner:
-    """Return a runner by name; Ray is imported here, when it is the one.
+def find_runner(name: str) -> Opener:
+    """Return what opens a runner's session.
 
     Raises:
         InputError: an unknown name.
     """
     if name not in RUNNERS:
         raise InputError(unknown("runner", name, RUNNERS))
-    runner: Runner = import_module(RUNNERS[name]).run
-    return runner
+    opener: Opener = import_module(RUNNERS[name]).open_session
+    return opener

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +14,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from restoration_core.errors import Portable
 from sweeps.execution.coordinator import Coordinator
+from sweeps.execution.lease import Token
 from sweeps.execution.protocol import Acknowledgement, Assignment, Exchange, Report, TrialRecord
+from sweeps.execution.runners.base import Job
 from sweeps.execution.runners.store_address import ask_address, serve_address
 
 
@@ -26,8 +30,8 @@ class CoordinatorActor:
     constructor only the text of the traceback.
     """
 
-    def __init__(self, asking_path: str, sweep: str, holder: str) -> None:
-        self._asking_path, self._sweep, self._holder = asking_path, sweep, holder
+    def __init__(self, asking_path: str, sweep: str, token: int, started_at: float) -> None:
+        self._asking_path, self._sweep, self._token, self._started_at = asking_path, sweep, token, started_at
         self._opened: Coordinator | None = None
 
     def ask(self, k: int, worker: str) -> list[Assignment]:
@@ -60,7 +64,9 @@ class CoordinatorActor:
         if self._opened is None:
             restarted = ray.get_runtime_context().was_current_actor_reconstructed
             url = ask_address(self._asking_path)
-            self._opened = Coordinator(url, self._sweep, holder=self._holder, adopt=restarted)
+            self._opened = Coordinator(
+                url, self._sweep, Token(self._token), adopt=restarted, started_at=self._started_at
+            )
         return self._opened
 
 
@@ -127,19 +133,19 @@ def _answer(reference: Any) -> Any:
 
 
 @contextlib.contextmanager
-def coordinator_actor(store_url: str, sweep: str, holder: str) -> Iterator[RemoteCoordinator]:
-    """Start the sweep's coordinator, and close it at the end."""
-    with serve_address(store_url) as asking_path:
+def coordinator_actor(job: Job) -> Iterator[RemoteCoordinator]:
+    """Start the job's coordinator, and close it at the end."""
+    with serve_address(job.store_url) as asking_path:
         handle = (
             ray.remote(CoordinatorActor)
             .options(
-                name=f"coordinator of {sweep} ({holder})",
+                name=f"coordinator of {job.sweep} ({uuid.uuid4().hex[:8]})",
                 num_cpus=0,
                 max_restarts=-1,
                 max_task_retries=-1,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False),
             )
-            .remote(asking_path, sweep, holder)
+            .remote(asking_path, job.sweep, job.lease.token, time.time())
         )
         coordinator = RemoteCoordinator(handle)
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -13,6 +14,7 @@ from sweeps.execution.pack import PackSummary, run_pack
 from sweeps.execution.protocol import Exchange, Report, TrialRecord
 from sweeps.execution.runners.base import Job, Progress, RunReport
 from sweeps.execution.sizing import size_packs
+from sweeps.spec.models import SweepSpec
 
 
 class _Announcing:
@@ -32,31 +34,43 @@ class _Announcing:
         return stop
 
 
-def run(job: Job, progress: Progress) -> RunReport:
-    """Run the job; see :data:`sweeps.execution.runners.base.Runner`."""
-    threads = torch.get_num_threads()
-    spec = job.context.spec
+@contextlib.contextmanager
+def open_session(spec: SweepSpec) -> Iterator[InProcess]:
+    """Check that this process can run the packs; see :class:`sweeps.execution.runners.base.Session`."""
     check_gpus(spec, gpus_here())
-    coordinator = Coordinator(job.store_url, job.sweep, holder=job.holder)
-    packs: list[PackSummary] = []
-    try:
-        progress(coordinator.progress())
-        context = job.context.on(device_here(spec))
-        sizing = size_packs(spec, cores=1, actors=1)
-        family = uuid.uuid4().hex[:8]
-        while coordinator.progress()["left"]:
-            packs.append(
-                run_pack(
-                    _Announcing(coordinator, progress),
-                    context,
-                    width=sizing.width,
-                    quota=sizing.quota,
-                    pack=f"{family}-{len(packs) + 1}",
+    yield InProcess()
+
+
+class InProcess:
+    """Runs the packs of one actor; see :class:`sweeps.execution.runners.base.Session`."""
+
+    def ready(self) -> None:
+        """Do nothing: this process is there."""
+
+    def run(self, job: Job, progress: Progress) -> RunReport:
+        """Run the job."""
+        threads = torch.get_num_threads()
+        spec = job.context.spec
+        coordinator = Coordinator(job.store_url, job.sweep, job.lease)
+        packs: list[PackSummary] = []
+        try:
+            progress(coordinator.progress())
+            context = job.context.on(device_here(spec))
+            sizing = size_packs(spec, cores=1, actors=1)
+            family = uuid.uuid4().hex[:8]
+            while coordinator.progress()["left"]:
+                packs.append(
+                    run_pack(
+                        _Announcing(coordinator, progress),
+                        context,
+                        width=sizing.width,
+                        quota=sizing.quota,
+                        pack=f"{family}-{len(packs) + 1}",
+                    )
                 )
-            )
-        last = coordinator.progress()
-        progress(last)
-        return RunReport(last, tuple(packs))
-    finally:
-        coordinator.close()
-        torch.set_num_threads(threads)
+            last = coordinator.progress()
+            progress(last)
+            return RunReport(last, tuple(packs))
+        finally:
+            coordinator.close()
+            torch.set_num_threads(threads)

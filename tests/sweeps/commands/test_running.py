@@ -84,7 +84,8 @@ def test_a_second_sweep_of_the_same_name_is_refused(store: str, tmp_path: Path) 
 def test_an_interrupted_run_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import sweeps.lifecycle.launch
 
-    def start(*_: object, progress: Any, **__: object) -> None:
+    def start(*_: object, progress: Any, created: Any, **__: object) -> None:
+        created("tiny")
         progress({"planned": 4, "complete": 1})
         raise KeyboardInterrupt
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from sweeps.execution.coordination.setbacks import MAX_ATTEMPTS, STOP_AFTER
-from sweeps.execution.coordinator import Coordinator
 from sweeps.execution.protocol import Assignment, CurveRecord, Report, TrialRecord
 from sweeps.search.space import SearchSpace
 from sweeps.store.errors import StoreMoved
@@ -20,7 +19,7 @@ from sweeps.store.leases import LeaseHeld, StaleLease
 from sweeps.store.reader import open_reader
 from sweeps.store.records import NewTrial
 from sweeps.store.writer import Writer, open_writer
-from tests.sweeps.sweeps_in_store import coordinate, make_spec, make_sweep, record, store, with_picture
+from tests.sweeps.sweeps_in_store import HeldCoordinator, coordinate, make_spec, make_sweep, record, store, with_picture
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def url(tmp_path: Path) -> str:
     return store(tmp_path)
 
 
-def start(url: str, **changes: object) -> Coordinator:
+def start(url: str, **changes: object) -> HeldCoordinator:
     spec = make_spec(**changes)
     make_sweep(url, spec)
     return coordinate(url, spec)
@@ -423,7 +422,7 @@ def test_runs_that_were_killed_say_nothing_against_their_trials(url: str) -> Non
     for _ in range(MAX_ATTEMPTS + 1):
         assert [item.number for item in coordinator.ask(1, "w")] == [0]
         coordinator.close()
-        coordinator = Coordinator(url, "test", holder="h")
+        coordinator = coordinate(url, make_spec(**sections))
     (item,) = coordinator.ask(1, "w")
     assert coordinator.finish([record(item, 0.5)])[0].accepted
     assert states(url) == {0: "complete"}
@@ -434,9 +433,8 @@ def test_a_resumed_coordinator_hands_out_the_dead_ones_trials_first_and_fences_i
     dead = start(url)
     flying = dead.ask(3, "a")
     dead.finish([record(flying[1], 0.5)])
-    dead._lease._over.set()  # it stops renewing, as a killed process does
-    spec = make_spec()
-    alive = coordinate(url, spec, holder=dead_holder(url, dead))
+    # Under the dead one's name, as one that Ray restarts: the lease changes hands though it has not run out.
+    alive = coordinate(url, make_spec(), holder=dead.holder)
     assert [item.number for item in alive.ask(10, "b")] == [0, 2, 3, 4, 5, 6]
     with pytest.raises(StaleLease, match="was taken over"):
         dead.finish([record(flying[0], 0.1)])
@@ -444,14 +442,6 @@ def test_a_resumed_coordinator_hands_out_the_dead_ones_trials_first_and_fences_i
         dead.ask(1, "a")
     assert states(url)[0] == "running"
     alive.close()
-
-
-def dead_holder(url: str, coordinator: Coordinator) -> str:
-    reader = open_reader(url)
-    holder = reader.sweep("test").lease_holder
-    reader.close()
-    assert holder is not None
-    return holder
 
 
 def test_a_resumed_search_suggests_what_the_interrupted_one_would_have(url: str, tmp_path: Path) -> None:
@@ -481,10 +471,10 @@ def test_a_resumed_search_suggests_what_the_interrupted_one_would_have(url: str,
 def test_a_live_sweep_is_not_taken_over(url: str) -> None:
     spec = make_spec()
     make_sweep(url, spec)
-    coordinator = coordinate(url, spec, lease_ttl_s=0.6)
+    coordinator = coordinate(url, spec, ttl_s=0.6)
     time.sleep(1.0)  # longer than the lease: it is renewed
     with pytest.raises(LeaseHeld, match="is being run by"):
-        coordinate(url, spec, lease_ttl_s=0.6)
+        coordinate(url, spec, ttl_s=0.6)
     coordinator.close()
     coordinate(url, spec).close()
 
@@ -501,7 +491,7 @@ def test_a_store_that_was_replaced_ends_the_run_at_the_next_renewal(url: str, tm
     """The packs are solving and write nothing meanwhile: it is the renewal that notices."""
     spec = make_spec()
     make_sweep(url, spec)
-    coordinator = coordinate(url, spec, lease_ttl_s=0.2)
+    coordinator = coordinate(url, spec, ttl_s=0.2)
     coordinator.ask(1, "a")
     (tmp_path / "store.db").unlink()
     ask = coordinator.progress if what == "progress" else lambda: coordinator.report([])
@@ -514,7 +504,7 @@ def test_a_store_that_was_replaced_ends_the_run_at_the_next_renewal(url: str, tm
 def test_a_sweep_that_changed_hands_is_noticed_between_results(url: str) -> None:
     spec = make_spec()
     make_sweep(url, spec)
-    coordinator = coordinate(url, spec, holder="me", lease_ttl_s=0.2)
+    coordinator = coordinate(url, spec, holder="me", ttl_s=0.2)
     with open_writer(url) as writer:
         writer.acquire_lease(writer.find_sweep("test"), "me", 60.0)
     with pytest.raises(StaleLease, match="was taken over"):
@@ -612,8 +602,7 @@ def test_the_hours_of_a_run_go_on_when_its_coordinator_restarts_and_begin_anew_w
 def test_a_coordinator_that_restarts_beneath_living_packs_accepts_their_results(url: str) -> None:
     first = start(url)
     items = first.ask(2, "a")
-    holder = dead_holder(url, first)
-    restarted = coordinate(url, make_spec(), holder=holder, adopt=True)
+    restarted = coordinate(url, make_spec(), holder=first.holder, adopt=True)
     assert [item.number for item in restarted.ask(1, "b")] == [2]
     assert all(answer.accepted for answer in restarted.finish([record(item, 0.1) for item in items]))
     assert restarted.lost() == 1  # what no living pack brings back comes again
