@@ -107,7 +107,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=12, help="reconstructions in a batch")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
-    files = sorted(path for path in arguments.images.glob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in arguments.images.glob("[!.]*") if path.suffix.lower() in SUFFIXES)
     if not files or arguments.limit < 1:
         parser.error(f"{arguments.images}: {len(files)} photographs, --limit {arguments.limit}; at least 1 is needed")
     files = files[:: max(1, len(files) // arguments.limit)][: arguments.limit]

@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--prior", nargs="+", default=["logistic-8x8-512", "student_t-8x8-512"], help="keys or names")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    files = sorted(path for path in arguments.images.glob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in arguments.images.glob("[!.]*") if path.suffix.lower() in SUFFIXES)
     if len(files) < 100:
         parser.error(f"{arguments.images}: {len(files)} photographs; at least 100 are needed")
     library = PriorLibrary()

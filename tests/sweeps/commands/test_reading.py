@@ -18,7 +18,7 @@ from tests.sweeps.commands.tiny import SPEC, invoke
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["validate", "missing.yaml"], "missing.yaml: no such YAML file"),
+        (["validate", "missing.yaml"], "cannot read missing.yaml: No such file"),
         (["status", "--store", "sqlite:///none.db"], "no store at"),
         (["best", "x", "--store", "nonsense"], "is not a database address"),
         (["sync", "--mlflow", "off"], "needs MLflow, but --mlflow is off"),
