@@ -8,7 +8,7 @@ from dashboard.links import SWEEP_PAGE, SWEEPS_PAGE, TRIAL_PAGE
 from dashboard.session import failures_in_one_line
 
 st.set_page_config(page_title="Deep Restoration", page_icon=":material/grid_view:", layout="wide")
-# Streamlit leaves six empty rems above a page for a toolbar that `toolbarMode = "minimal"` hides.
+# Streamlit leaves room at the top of a page for a toolbar, which `toolbarMode = "minimal"` hides.
 st.html("<style>[data-testid='stMainBlockContainer'] {padding-top: 2.5rem; padding-bottom: 3rem}</style>")
 pages = st.navigation(
     [

@@ -1,7 +1,7 @@
 """Cached reads of the store.
 
-What can grow large (a sweep's trials) is kept until the sweep's stamp changes, pictures for good (their address is
-the hash of their pixels); the rest is one small query and is asked anew.
+What can grow large (a sweep's trials) is cached until the sweep's stamp changes. Pictures are cached for good, because
+their address is the hash of their pixels. All else is one small query, made anew each time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Store:
 
     Attributes:
         url: the address.
-        identity: changes when the file behind the address is another one (deleted and made again).
+        identity: changes when the file at the address is replaced by another.
     """
 
     url: str
@@ -42,7 +42,7 @@ class Store:
         return self.reader.sweeps()
 
     def stamp(self, name: str) -> Stamp:
-        """Return what changes whenever a trial of the sweep is asked or ends, or the sweep itself does."""
+        """Return a value that changes whenever a trial of the sweep starts or ends, or the sweep ends."""
         frame = self.sweeps()
         rows = frame[frame["name"] == name]
         if rows.empty:

@@ -1,4 +1,4 @@
-"""Where pages lie and how one gets from one to another; all that matters travels in the query parameters."""
+"""Links between the pages. What a page shows is in its query parameters."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def shell(*words: str) -> str:
 
 
 def with_store(url: str, *words: str) -> str:
-    """Return a `restoration` command with the store it must read, left out where it is the default."""
+    """Return a `restoration` command with the ``--store`` it needs, if that is not the default."""
     return shell("restoration", *words, *([] if url == "sqlite:///restoration.db" else ["--store", show_url(url)]))

@@ -14,10 +14,10 @@ REFRESH_S = 3.0
 def watch(current: Callable[[], Hashable], shown: Hashable, note: str) -> None:
     """Ask every few seconds whether the store has news, and redraw the whole page only then.
 
-    The page keeps its zoom, filters and scroll position while nothing happens.
+    So the page keeps its zoom, filters and scroll position as long as nothing happens.
 
     Args:
-        current: reads the stamp now; a store that is gone or fails counts as news.
+        current: reads the stamp; a store that is gone or fails counts as news.
         shown: the stamp of what is on the page.
         note: one line shown beside it.
     """

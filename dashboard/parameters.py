@@ -17,7 +17,7 @@ def parameter_names(trials: pd.DataFrame) -> list[str]:
 
 
 def parameter_scale(spec: Mapping[str, Any], name: str, values: pd.Series) -> Scale:
-    """Return the axis a parameter deserves: what the spec says, else what its values look like.
+    """Return the kind of axis for a parameter: as the spec says, else by its values.
 
     Args:
         spec: the sweep's spec; ``spec["parameters"]`` may be flat or nested, its leaves carry ``distribution`` or

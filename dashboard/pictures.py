@@ -1,4 +1,4 @@
-"""Small pictures made large enough to be judged, without inventing pixels."""
+"""Enlarging small pictures by repeating their pixels, so that nothing is added to them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_PIXELS = 64_000_000
 
 
 def enlargement(width: int, height: int, target_px: int = READABLE_PX) -> int:
-    """Return the integer factor that brings the longer side as near to ``target_px`` as it goes without passing it."""
+    """Return the largest whole factor with which the longer side is at most ``target_px``."""
     return max(1, target_px // max(width, height, 1))
 
 

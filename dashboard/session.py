@@ -32,7 +32,7 @@ def open_or_stop() -> Store:
 
 @contextlib.contextmanager
 def failures_in_one_line() -> Iterator[None]:
-    """Where the store fails while a page is drawn, say why in place of the rest of the page."""
+    """If the store fails while a page is drawn, say why in place of the rest of the page."""
     try:
         yield
     except StoreFailed as error:

@@ -1,4 +1,4 @@
-"""How states look."""
+"""Badges for the states of sweeps and trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of the store's reader as the tables show them: pure functions."""
+"""Frames of the store's reader in the form that tables show: pure functions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def sweeps_table(sweeps: pd.DataFrame, now: datetime) -> pd.DataFrame:
 
 
 def trials_table(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with every column of one type a table can show; the order of rows and columns stays."""
+    """Return the frame with every column converted to one type, which a table can show."""
     shown = trials.copy()
     for column in shown.columns:
         if shown[column].dtype == object:

@@ -15,7 +15,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$&^=])")
 
 
 def escape_markdown(value: object) -> str:
-    """Return stored text so that Markdown shows it letter by letter, on one line; a bare URL may link to itself."""
+    """Return stored text so that Markdown shows it as it is, on one line; only a bare URL may become a link."""
     return _MARKDOWN.sub(r"\\\1", " ".join(str(value).split()))
 
 
@@ -35,7 +35,7 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def duration(seconds: Any) -> str:
-    """Return seconds as people say them: ``0.4 s``, ``35 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``."""
+    """Return seconds in readable units: ``0.4 s``, ``35 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``."""
     if is_missing(seconds):
         return MISSING
     value = max(0.0, float(seconds))

@@ -1,4 +1,4 @@
-"""What the charts ask of a frame of trials."""
+"""Selections from a frame of trials that several charts need."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def searched(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def baselines(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the enqueued baselines, the first complete trial of each name, by number."""
+    """Return the baselines by number: of each name the first trial that completed."""
     return trials[trials["baseline"].notna()].sort_values("number").drop_duplicates("baseline")
 
 

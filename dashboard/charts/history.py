@@ -1,4 +1,4 @@
-"""Optimisation history: what each trial reached, and the best so far."""
+"""The history of a search: the value of each trial, and the best so far."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _add_baselines(figure: go.Figure, rows: pd.DataFrame, trials: pd.DataFrame, 
 
 
 def _add_failed(figure: go.Figure, trials: pd.DataFrame, order: str) -> None:
-    """Mark failed trials on an axis of their own: they have no value, but they took a place."""
+    """Mark failed trials on an axis of their own, because they have a number but no value."""
     failed = trials[(trials["state"] == "failed") & trials[order].notna()]
     if failed.empty:
         return

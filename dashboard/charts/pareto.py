@@ -35,7 +35,7 @@ def on_front(values: np.ndarray, goals: Sequence[Goal]) -> np.ndarray:
 
 
 def pareto_scatter(trials: pd.DataFrame, metrics: Sequence[str], goals: Sequence[Goal]) -> go.Figure:
-    """Draw two metrics against each other, the front joined by a line; a third metric is the colour.
+    """Draw two metrics against each other with a line through the front; a third metric is shown as colour.
 
     Args:
         trials: one row a trial with the columns ``metrics.<name>``.

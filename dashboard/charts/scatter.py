@@ -1,4 +1,4 @@
-"""One parameter against one value: where in its range the good trials lie."""
+"""A parameter against a value, which shows where in its range the good trials lie."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _add_points(
 
 
 def _categories(values: pd.Series) -> list[str]:
-    """Return the values tried, numbers in their order, then text in its own."""
+    """Return the values tried: sorted numbers, then sorted texts."""
     known = {plain_value(value): value for value in values.dropna()}
 
     def key(text: str) -> tuple[int, float, str]:
@@ -111,12 +111,12 @@ def _categories(values: pd.Series) -> list[str]:
 
 
 def _places(rows: pd.DataFrame, name: str, scale: Scale, categories: list[str]) -> pd.Series:
-    """Return each row's place on the axis, NaN where it has none."""
+    """Return where each row lies on the axis; NaN where it has no place."""
     if scale != "choice":
         values = pd.to_numeric(rows[name], errors="coerce").astype(float)
         return values.where(values > 0) if scale == "log" else values
     index = {text: float(position) for position, text in enumerate(categories)}
     centre = rows[name].map(lambda value: index.get(plain_value(value), math.nan)).astype(float)
-    # A golden-ratio sequence spreads neighbours evenly and gives a trial the same place at every redraw.
+    # The golden ratio spreads neighbouring trials evenly, and gives a trial the same place each time it is drawn.
     spread = (rows["number"] * _GOLDEN) % 1.0 - 0.5
     return centre + 2.0 * _STRIP_HALF_WIDTH * spread

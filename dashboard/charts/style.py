@@ -1,4 +1,4 @@
-"""One look for every chart."""
+"""The style that all charts share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SERIES = ("#2f5d8a", "#c8553d", "#3d7a4e", "#a87b1f", "#8a5a9e", "#3a6f7d", "#7d
 
 
 def styled(figure: go.Figure, *, height: int, x_title: str, y_title: str, legend: bool = True) -> go.Figure:
-    """Return the figure with the house margins, grid, fonts and legend; titles must be escaped already."""
+    """Return the figure with our margins, grid, fonts and legend. Titles must be escaped already."""
     figure.update_layout(
         template="plotly_white",
         height=height,
@@ -43,7 +43,7 @@ def styled(figure: go.Figure, *, height: int, x_title: str, y_title: str, legend
 
 
 def axis_type(log: bool, values: pd.Series) -> dict[str, Any]:
-    """Return the settings of a linear axis, or of a logarithmic one: ticks at 1, 2, 5, over two decades at 1 only."""
+    """Return the settings of a linear or logarithmic axis (ticks at 1, 2, 5; at 1 only if it spans two decades)."""
     if not log:
         return {"type": "linear"}
     shown = pd.to_numeric(values, errors="coerce")

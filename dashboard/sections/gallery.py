@@ -1,4 +1,4 @@
-"""Originals beside what the best trial and the baselines made of them."""
+"""Originals beside their reconstructions by the best trial and the baselines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Contender(NamedTuple):
 
 
 def contenders(store: Store, sweep: SweepView, trials: pd.DataFrame, column: str, goal: Goal) -> list[Contender]:
-    """Return the best searched trial and the baselines, those of them that kept final pictures."""
+    """Return the best searched trial and the baselines, as far as their final pictures were kept."""
     rows: list[tuple[str, pd.Series]] = []
     best = best_row(searched(trials), column, goal)
     if best is not None:

@@ -18,7 +18,7 @@ def neighbours(numbers: Sequence[int], current: int) -> tuple[int | None, int | 
 
 
 def neighbour_links(trials: pd.DataFrame, current: int, column: str, goal: Goal) -> None:
-    """Draw the buttons; what else the address says (scale, logarithms) goes along."""
+    """Draw the buttons; other settings in the address (scale, logarithms) stay."""
     previous, following = neighbours([int(number) for number in trials["number"]], current)
     best = best_row(trials, column, goal) if column in trials else None
     best_number = None if best is None else int(best["number"])
@@ -30,8 +30,8 @@ def neighbour_links(trials: pd.DataFrame, current: int, column: str, goal: Goal)
 
 
 def _button(key: str, label: str, icon: str, number: int | None) -> None:
-    # Not a page_link: to the page one is on, it leaves the address as it was, and a reload would go back. Only this
-    # parameter is touched: those bound to widgets (scale, step) are the widgets' own, and go along.
+    # A page_link to the present page would not change the address, so that a reload went back. Only this parameter is
+    # set: others (scale, step) are bound to widgets, which keep them.
     if st.button(label, icon=icon, key=f"go_{key}", disabled=number is None):
         st.query_params["trial"] = str(number)
         st.rerun()

@@ -1,4 +1,4 @@
-"""A trial's pictures: original, reconstruction and their differences on one stated scale."""
+"""A trial's pictures: original, reconstruction, and their differences on a scale that is stated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_SCALE = 0.5
 
 
 def scale_caption(scale: float) -> str:
-    """Return what the colours of the difference views mean, in words."""
+    """Return a sentence that says what the colours of the difference views mean."""
     return (
         f"Differences are in units of the full range 0 to 1, all at the same scale ±{scale:g}. Signed: mid-grey is no "
         f"error, white means the reconstruction is brighter by {scale:g} or more, black darker by as much. "

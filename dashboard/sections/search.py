@@ -1,4 +1,4 @@
-"""How the search went: history, parameters, Pareto front."""
+"""The course of the search: history, parameters, Pareto front."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORDERS = {"number": "as asked", "finish_order": "as finished"}
 
 
 class Shown(NamedTuple):
-    """A value that charts can draw; ``goal`` is None for a metric that was not searched for."""
+    """A value that charts can draw; ``goal`` is None for a metric that was not optimised."""
 
     column: str
     label: str
@@ -30,7 +30,7 @@ class Shown(NamedTuple):
 
 
 def choices(sweep: SweepView, trials: pd.DataFrame) -> list[Shown]:
-    """Return what can be drawn: the searched metrics first, then every other metric recorded."""
+    """Return the values that can be drawn: first the metrics that were optimised, then all others."""
     names, goals = sweep.metric_names, sweep.metric_goals
     if len(names) == 1:
         first = [Shown("objective", names[0], _goal(goals[0]))]

@@ -52,13 +52,13 @@ def differences(verdict: Mapping[str, Any], metric: str) -> pd.DataFrame:
 
 
 def sentences(summary: str) -> list[str]:
-    """Return the summary's sentences, one a baseline: parts between semicolons outside parentheses."""
+    """Return the summary's sentences, one per baseline: they are separated by semicolons outside parentheses."""
     parts = re.split(r";\s(?![^(]*\))", summary)
     return [part[:1].upper() + part[1:] for part in parts if part.strip()]
 
 
 def verdict_section(verdict: Mapping[str, Any] | None, running: bool) -> None:
-    """Draw the verdict, or when it comes."""
+    """Draw the verdict, or say when it will come."""
     if verdict is None:
         if running:
             st.caption("The verdict comes at the end: the winner against the baselines, on pictures not searched on.")

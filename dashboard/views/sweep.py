@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _about(store: Store, sweep: SweepView) -> None:
-    """Draw the spec, the versions and the commands that go on from here."""
+    """Draw the spec, the versions, and commands to continue with."""
     with st.expander("Spec, versions and commands", icon=":material/description:"):
         st.code(sweep.spec_yaml, language="yaml")
         if sweep.versions:

@@ -102,7 +102,7 @@ def report(out: Path) -> None:
 
 
 def _announce(spec: ExperimentSpec, folder: Folder) -> None:
-    """Show the plan before anything starts; it is measured once and kept."""
+    """Show the plan before anything starts. It is measured only once."""
     from sweeps.experiment.plan import in_words
     from sweeps.experiment.plan import plan as make_plan
 

@@ -20,22 +20,22 @@ from sweeps.lifecycle.bootstrap_interval import bootstrap_interval
 SCORES = ("psnr", "ssim", "feature_error", "feature_loss", "objective")
 
 GOAL_SSIM, GOAL_PSNR = 0.01, -0.1
-"""By how much the best learned arm shall be ahead of the best hand-crafted one, in SSIM and in dB."""
+"""The goal: how far the best learned arm is to be ahead of the best hand-crafted one, in SSIM and in dB."""
 GOAL_SHARE = 2 / 3
 SAME_BASIN = 1.05
-"""Objective over that of the run from the truth up to which a start counts as having found as good a minimum."""
+"""A start has found as good a minimum if its objective is at most this many times that of the run from the truth."""
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """A cell whose test photographs are all there.
+    """A cell whose evaluation is complete.
 
     Attributes:
         cell: which one.
         winner: of its search.
-        noise: by score, ``(photographs, starts)``: from random starts.
+        noise: by score, ``(photographs, starts)``: of runs from random starts.
         truth, mean: by score, ``(photographs,)``: from the truth; of the mean picture of the random starts.
         finite: share of the runs that stayed finite.
         compute_s: seconds of the evaluation.
@@ -55,7 +55,7 @@ class CellResult:
 
     @property
     def gaps(self) -> Values:
-        """Objective from random starts over that from the truth, ``(photographs, starts)``; infinite over one of 0."""
+        """Objectives from random starts over that from the truth, ``(photographs, starts)``; infinite over one of 0."""
         floor = self.truth["objective"][:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(floor > 0, self.noise["objective"] / floor, np.inf)
@@ -73,7 +73,7 @@ class Difference:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval does not contain 0."""
         return self.low > 0 or self.high < 0
 
 

@@ -16,9 +16,9 @@ from sweeps.spec.models import SweepSpec
 from sweeps.spec.parameter import Parameter
 
 MIDDLE = "middle"
-"""The trial that every sweep of an experiment begins with: the middle of every range."""
+"""Name of the trial that every sweep of an experiment begins with: the middle of every range."""
 TRIALS_AT_A_TIME = 2
-"""In flight in a sweep: the sampler learns from few trials and must see most of them."""
+"""Trials in flight in a sweep: few, because the sampler must learn from a small number of trials."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Cell:
 def cells(spec: ExperimentSpec) -> list[Cell]:
     """Return all cells in the order in which they are computed.
 
-    One depth after the other, and arms with feature-map priors after all those without: what is cut off still compares
-    whole rows of arms.
+    First come all arms without feature-map priors, depth by depth, then all arms with them. So an experiment that is
+    interrupted can compare its arms at the depths that are done.
     """
     passes = (False, True) if spec.feature_maps else (False,)
     return [
@@ -73,7 +73,7 @@ def sweep_of(spec: ExperimentSpec, cell: Cell, check: bool = True) -> SweepSpec:
         "image_size": spec.image_size,
         "match": {"layer": spec.depths[cell.depth]},
         "metric": spec.metric,
-        # Drawn apart for each depth, alike for all arms: what they share, they search at the same random points.
+        # The same for all arms at a depth, so that parameters which they share are searched at the same random points.
         "method": {"sampler": "tpe", "trials": spec.trials - 1, "seed": derive_seed(spec.seed, cell.depth) % 2**31},
         "budget": {"iterations": spec.iterations},
         "save": {"images": "best", "curves_every": max(1, spec.iterations // 10)},
@@ -93,7 +93,7 @@ def _parsed(sections: dict[str, Any], source: str, check: bool) -> SweepSpec:
     try:
         return parse_spec(json.dumps(sections, indent=1), source, check)
     except InputErrors as error:
-        # Lines of the text made here say nothing to the author of the experiment.
+        # Line numbers of the YAML that is made here would mean nothing to the author of the experiment.
         raise InputErrors(
             [re.sub(rf"^{re.escape(source)}:\d+: ", f"{source}: ", line) for line in error.lines]
         ) from error

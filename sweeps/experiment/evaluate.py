@@ -38,18 +38,18 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True)
 class _Start:
-    """A run of one photograph: ``0``, ``1``, ... from noise, or ``truth``."""
+    """A run on one photograph: ``0``, ``1``, ... from noise, or ``truth`` from the photograph itself."""
 
     picture: str
     start: str
 
 
 def evaluate(spec: ExperimentSpec, cell: Cell, winner: Winner, folder: Folder, check: Check = lambda: None) -> None:
-    """Compute what is missing of a cell's evaluation, some photographs at a time, each written when it is done.
+    """Compute what is missing of a cell's evaluation, a few photographs at a time, and write each when it is done.
 
-    Every photograph is reconstructed from ``spec.starts`` seeds that the search did not have and that all arms share,
-    and once started at itself, at full size throughout (a coarse beginning would blur the truth away). The mean of
-    the pictures from random starts is measured as one more row.
+    Every photograph is reconstructed from ``spec.starts`` seeds, which are new to the search and the same for all arms.
+    Once more the run starts at the photograph itself, without coarse stages, which would blur it. The mean of the
+    pictures from random starts is measured too.
 
     Args:
         spec, cell: what to evaluate.
@@ -61,7 +61,7 @@ def evaluate(spec: ExperimentSpec, cell: Cell, winner: Winner, folder: Folder, c
     chosen = {"trial": winner.number, "parameters": dict(winner.parameters)}
     rows = read_lines(path)
     if rows and {key: rows[0].get(key) for key in chosen} != chosen:
-        # A search that went on after its cell was evaluated has another winner: those rows are another arm's.
+        # If the search went on after the evaluation, its winner is another and the rows written before do not count.
         path.unlink()
         rows = []
     if not rows:
@@ -92,7 +92,7 @@ class _Evaluation:
     def rows(self, pictures: Sequence[str]) -> list[dict[str, Any]]:
         """Return the rows of some photographs: one for each start, one for the mean picture."""
         started = time.perf_counter()
-        # Its own dictionary of feature maps: those of the photographs searched on are no use here.
+        # A new cache of target features: those of the searched photographs are not needed here.
         context = replace(self._context, images=load(pictures, self._spec.image_size), _features={}).on("cpu")
         problems = self._problems(context)
         results = _solve(context, problems)
@@ -116,7 +116,7 @@ class _Evaluation:
     def _problems(self, context: PackContext) -> dict[_Start, Problem]:
         found: dict[_Start, Problem] = {}
         for index in range(self._spec.starts):
-            # The same seed for all arms: a photograph starts from the same noise in each.
+            # The same seed for all arms, so that a photograph starts from the same noise in each.
             seed = derive_seed(self._spec.seed, "experiment", "test", index)
             for name, problem in context.problems(context.raw_parameters(self._winner.parameters), seed).items():
                 found[_Start(name, str(index))] = replace(problem, snapshots=())

@@ -17,7 +17,7 @@ from sweeps.experiment.photographs import Photograph, look_at
 from sweeps.store import file_url
 
 TRUTH, MEAN = "truth", "mean"
-"""Starts beside the random ones ``0``, ``1``, ...: the photograph itself, and the mean picture of the random starts."""
+"""Rows beside those of the random starts ``0``, ``1``, ...: the start at the photograph, and the mean picture."""
 
 _SPEC, _PLAN, _STORE = "experiment.json", "plan.json", "experiment.db"
 
@@ -37,7 +37,7 @@ class Folder:
         return file_url(self.root / _STORE)
 
     def begin(self, spec: ExperimentSpec) -> bool:
-        """Take the folder for an experiment; return whether it was begun here before.
+        """Begin an experiment in this folder; return whether it had been begun before.
 
         Raises:
             InputError: the folder holds another experiment.
@@ -73,7 +73,7 @@ class Folder:
         return tuple(Photograph(**item) for item in _read(self.root / _SPEC)["photographs"])
 
     def plan(self) -> dict[str, Any] | None:
-        """Return the plan that was measured here, None before."""
+        """Return the plan that was measured for this folder; None before."""
         path = self.root / _PLAN
         return _read(path) if path.is_file() else None
 
@@ -93,7 +93,7 @@ class Folder:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a file of JSON lines; a last one that was cut off by a kill is left out."""
+    """Return the lines of a file of JSON lines, without a last one that a kill has cut off."""
     if not path.is_file():
         return []
     found = []
@@ -105,7 +105,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def append_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Add rows to a file of JSON lines in one write that reaches the disk; a cut-off last line goes first."""
+    """Add rows to a file of JSON lines in one write that reaches the disk; remove a cut-off last line first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(row) + "\n" for row in rows)
     with path.open("a+b") as file:
@@ -117,7 +117,7 @@ def append_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def keep_file(path: Path, content: bytes) -> None:
-    """Write a file aside and move it, so that it is whole or not there."""
+    """Write a file aside and move it into place, so that it is never half there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

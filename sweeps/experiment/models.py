@@ -1,4 +1,4 @@
-"""An experiment as typed data: which arms are compared at which depths, on which photographs, with what effort."""
+"""An experiment as typed data: arms, depths, photographs, and how much is computed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sweeps.spec.models import MAX_SIDE, MAX_TRIALS, valid_name
 from sweeps.spec.parameter_names import HAND_CRAFTED, is_trained_group
 
 WITH_MAPS = "+maps"
-"""What the name of an arm ends in that has the feature-map priors too."""
+"""The end of an arm's name when it has the feature-map priors too."""
 
 _ARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,29}\Z")
 
@@ -32,7 +32,7 @@ class _Section(BaseModel):
 
 
 class PieceSpec(_Section):
-    """A prior that arms are made of: parameters of a sweep, the same at every depth or those ``at`` each."""
+    """A prior that arms are made of: parameters of a sweep, for all depths or ``at`` each depth."""
 
     parameters: dict[str, Any] = Field(default_factory=dict)
     at: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -77,13 +77,13 @@ class ExperimentSpec(_Section):
         search_images: photographs that weights and optimisers are searched on.
         test_images: photographs that everything else is computed on; none of them may be searched on.
         train_images: folder of the photographs that ``trained`` learns from.
-        trained: priors to train first, by the name under which the pieces' ``prior`` means them.
+        trained: priors to train first, by the names with which ``prior`` refers to them.
         iterations: of every reconstruction.
         trials: of every arm at every depth, the first of which is the middle of every range.
-        metric: that the trials are judged by.
+        metric: by which trials are compared.
         starts: random starts of every test photograph.
-        seed: of everything.
-        parameters: what every arm searches alike: the optimiser. Written as in a sweep's spec.
+        seed: decides all random numbers.
+        parameters: what every arm searches in the same way (the optimiser), written as in a sweep's spec.
         priors: the pieces that arms are made of.
         arms: the pieces of each arm.
         feature_maps: pieces that are added to every arm for its second run; without any, there is none.

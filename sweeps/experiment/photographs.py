@@ -1,4 +1,4 @@
-"""The photographs of an experiment, and the proof that none is both searched on and tested on."""
+"""The photographs of an experiment, and the check that none is both searched on and tested on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEARCH, TEST, TRAIN = "search", "test", "train"
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph: how it is named, what it is for, and the SHA-256 of its pixels at the size of the experiment."""
+    """A photograph: its name, its role, and the SHA-256 of its pixels at the size of the experiment."""
 
     name: str
     role: str
@@ -58,7 +58,7 @@ def look_at(spec: ExperimentSpec) -> tuple[Photograph, ...]:
 
 
 def overlap(photographs: Sequence[Photograph], first: str, second: str) -> int:
-    """Return how many pictures have both roles, by their pixels."""
+    """Return how many pictures have both roles, compared by their pixels."""
     by_role = {role: {item.sha256 for item in photographs if item.role == role} for role in (first, second)}
     return len(by_role[first] & by_role[second])
 

@@ -29,7 +29,7 @@ def counts(spec: ExperimentSpec) -> dict[str, int]:
 
 
 def plan(spec: ExperimentSpec, notice: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
-    """Return what an experiment will cost on this machine as it is loaded now, from some steps of every cell.
+    """Return what an experiment will cost on this machine at its present load, measured on some steps of every cell.
 
     Args:
         spec: checked.
@@ -56,7 +56,7 @@ def plan(spec: ExperimentSpec, notice: Callable[[str], None] = lambda line: None
 
 
 def in_words(spec: ExperimentSpec, found: dict[str, Any]) -> list[str]:
-    """Return a plan as lines for people."""
+    """Return a plan as lines of text."""
     lines = [
         f"{len(spec.arm_names)} arms x {len(spec.depths)} depths = {found['cells']} cells",
         f"search: {spec.trials} trials x {len(spec.search_images)} photographs x {spec.iterations} iterations a cell",

@@ -42,7 +42,7 @@ _LEGEND = (
 
 
 def report(folder: Folder) -> tuple[Path, Path, list[str]]:
-    """Write ``report.md`` and ``report.html`` of what is done so far.
+    """Write ``report.md`` and ``report.html`` about what is done so far.
 
     Returns:
         The two files, and the verdict's sentences.

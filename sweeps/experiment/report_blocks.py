@@ -1,4 +1,4 @@
-"""A report as blocks, written as Markdown beside its figures or as one HTML file that holds them."""
+"""A report as blocks, which are written as Markdown with a folder of figures, or as one HTML file."""
 
 from __future__ import annotations
 

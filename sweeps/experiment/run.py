@@ -1,4 +1,4 @@
-"""Running an experiment: its cells in order, on several processes, from wherever it was."""
+"""Running an experiment: its cells in order, in several processes, and on from where it was interrupted."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Notice = Callable[[str], None]
 
 
 class Orphaned(KeyboardInterrupt):
-    """The process that this one works for is gone."""
+    """The parent process is gone, so this one stops too."""
 
 
 @dataclass(frozen=True)
 class CellReport:
-    """How a cell ended: seconds it took in this run, and why it has no result (None where it has one)."""
+    """How a cell ended: the seconds it took in this run, and the reason if it has no result."""
 
     cell: Cell
     seconds: float
@@ -45,7 +45,7 @@ def run(spec: ExperimentSpec, folder: Folder, workers: int, notice: Notice) -> l
         notice: called with a line as each cell ends.
     """
     with open_writer(folder.store_url):
-        pass  # the tables are made before several processes would
+        pass  # so that not several processes make the tables at once
     wanted = cells(spec)
     left = [cell for cell in wanted if not _done(spec, cell, folder)]
     if len(left) < len(wanted):
@@ -62,9 +62,9 @@ def run(spec: ExperimentSpec, folder: Folder, workers: int, notice: Notice) -> l
         for cell in left:
             told(run_cell(spec, cell, folder.root))
         return reports
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # heeded by the processes that are about to start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that are about to start
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        # Handed out one by one, so that an interruption leaves no queue behind.
+        # Handed out one by one, so that no queue is left to work off after an interruption.
         waiting = iter(left)
         flying: set[Future[CellReport]] = set()
         while True:

@@ -1,4 +1,4 @@
-"""The search of a cell: its sweep, begun or gone on with, and the trial that won it."""
+"""The search of a cell: its sweep is started or resumed, and its best trial is found."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Winner:
 
 
 def search(spec: ExperimentSpec, cell: Cell, store_url: str, progress: Progress) -> None:
-    """Run a cell's sweep to its end, whatever of it is in the store already.
+    """Run a cell's sweep to its end, or what is missing of it.
 
     Raises:
         InputError: the store has a sweep of this name that cannot be gone on with.

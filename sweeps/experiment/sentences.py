@@ -1,4 +1,4 @@
-"""Sentences computed from an experiment's numbers: nothing here is written by hand for one outcome."""
+"""Sentences that say what an experiment's numbers say, whatever they are."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def goal_sentences(spec: ExperimentSpec, verdicts: Sequence[DepthVerdict | None]
 
 
 def depth_sentences(spec: ExperimentSpec, results: Mapping[Cell, CellResult], depth: str) -> list[str]:
-    """Return what is true at a depth: losses, the basin, the mean of the starts."""
+    """Return sentences on a depth: who is ahead, how many starts end near the truth's minimum, their mean's gain."""
     here = at_depth(results, depth)
     missing = [arm for arm in spec.arm_names if Cell(depth, arm) not in results]
     lines = [f"Not done: {', '.join(missing)}."] if missing else []

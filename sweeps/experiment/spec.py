@@ -53,7 +53,7 @@ def load_experiment(
         raise InputErrors(list(document.faults))
     pictures = {key: _expanded(getattr(spec, key), key, document) for key in ("search_images", "test_images")}
     spec = spec.model_copy(update=pictures)
-    look_at(spec)  # photographs that are used twice are told before a prior is trained on them
+    look_at(spec)  # photographs that are used twice are refused before a prior is trained on them
     spec = with_trained(spec, notice)
     faults: list[str] = []
     for cell in cells(spec):

@@ -1,4 +1,4 @@
-"""The priors that an experiment trains itself: on photographs that it does not test on, once, before anything else."""
+"""The priors that an experiment trains before anything else, on photographs that it does not test on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Notice = Callable[[str], None]
 
 
 def with_trained(spec: ExperimentSpec, notice: Notice) -> ExperimentSpec:
-    """Return the experiment with the key of a trained prior wherever its parameters name one of ``trained``.
+    """Return the experiment with the names of ``trained`` priors replaced by their keys.
 
-    What the library does not have is trained; a training that was interrupted goes on.
+    Priors that the library does not hold are trained; an interrupted training goes on.
 
     Args:
         spec: parsed.
@@ -48,7 +48,7 @@ def with_trained(spec: ExperimentSpec, notice: Notice) -> ExperimentSpec:
 
 
 def _named(parameters: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
-    """Return parameters with keys for names; ``prior`` is the only child of a group that can be one."""
+    """Return parameters in which the names of trained priors, which only ``prior`` can hold, are keys."""
     found: dict[str, Any] = {}
     for name, value in parameters.items():
         if is_trained_group(name) and isinstance(value, Mapping) and value.get("prior") in keys:
