@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
-from torch import Tensor, nn
+from safetensors.torch import save_file
+from torch import Tensor
 from torch.nn import functional as F
 
 from restoration_core.networks import Classifier, open_network, outline_network
@@ -124,13 +127,12 @@ def test_inceptions_taps_and_probabilities_are_torchvisions() -> None:
     assert found["softmax"].sum(1).tolist() == pytest.approx([1, 1])
 
 
-def test_weights_with_and_without_inceptions_side_classifier_both_fit() -> None:
-    from restoration_core.networks.building import WithoutDrawing
-    from restoration_core.networks.catalogue import _build, _without_auxiliaries
-
-    with WithoutDrawing(), torch.device("meta"):
-        module = _build("inception_v3")
-    state = module.state_dict()
-    published = state | {"AuxLogits.fc.weight": torch.empty(1), "AuxLogits.conv0.bn.bias": torch.empty(1)}
-    assert set(_without_auxiliaries(module, published)) == set(state)
-    assert isinstance(module, nn.Module)
+def test_weights_with_and_without_side_classifiers_both_fit(tmp_path: Path) -> None:
+    module = open_network("googlenet", "random", seed=1).module
+    state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+    side = {"aux1.fc2.weight": torch.ones(1), "AuxLogits.conv0.bn.bias": torch.ones(1)}
+    for name, tensors in (("without", state), ("with", state | side)):
+        path = tmp_path / f"{name}.safetensors"
+        save_file(tensors, path)
+        opened = open_network("googlenet", str(path)).module.state_dict()
+        assert all(torch.equal(opened[key], tensor) for key, tensor in state.items())
