@@ -37,6 +37,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 
 demo: $(VENV)/.run
 	$(BIN)/restoration sweep run sweeps/specs/demo.yaml --again --store $(STORE) --mlflow $(MLFLOW)
+	@echo "restoration is $(BIN)/restoration: call it so, or first: source $(BIN)/activate (make dashboard needs neither)"
 
 dashboard: $(VENV)/.run
 	$(BIN)/restoration dashboard --store $(STORE)

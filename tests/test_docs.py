@@ -111,3 +111,30 @@ def test_the_glossary_is_alphabetical_and_its_files_speak_of_their_terms() -> No
         if not re.search("[ _-]?".join(re.split("[ -]", term)), path.read_text(), flags=re.IGNORECASE)
     ]
     assert not silent
+
+
+def test_the_readme_says_how_to_call_the_command_before_it_does() -> None:
+    said = README.index("source .venv/bin/activate")
+    assert said < README.index("`restoration sweep")
+    assert said < README.index("\nrestoration ")
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a package without its repository has no ignored files")
+@pytest.mark.parametrize(
+    "made",
+    [
+        *("restoration.db", "restoration.db-wal", "restoration.db-shm"),
+        *("mlflow.db", "mlflow.db-journal", "mlflow.db.lock", "mlflow-artifacts/0/picture.png"),
+        *(".venv/bin/python", "deep_restoration.egg-info/PKG-INFO", "out/metrics.json"),
+    ],
+)
+def test_what_the_commands_of_the_readme_make_is_ignored(made: str) -> None:
+    assert subprocess.run(["git", "check-ignore", "-q", made], cwd=ROOT, check=False).returncode == 0
+
+
+def test_no_command_of_the_readme_needs_a_file_that_a_clone_does_not_have() -> None:
+    for block in blocks(""):
+        for line in block.splitlines():
+            words = line.partition("#")[0].split()
+            if words[:2] == ["restoration", "reconstruct"]:
+                assert words[2].startswith("sample:"), line

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from restoration_core.commands.prior_terms import CALIBRATED, calibrate_terms, given_terms, with_stride
 from restoration_core.errors import InputError, InputErrors, unknown
-from restoration_core.images import PREFIX, expand_images, folder_pictures, load_image, picture_reference
+from restoration_core.images import PREFIX, expand_images, folder_pictures, load_image, picture_reference, short_side
 from restoration_core.metrics import WINDOW
 from restoration_core.networks import Classifier, open_network
 from restoration_core.objectives import Preset, make_problem, open_preset
@@ -131,6 +131,12 @@ def make_plan(images: Sequence[str], request: Request, notice: Callable[[str], N
         raise InputError(f"--size {side}: too small to be scored; valid: {WINDOW} and more (the window of SSIM)")
     layers = _layers(request, classifier)
     originals = tuple(torch.from_numpy(load_image(reference, side)) for reference in references)
+    largest = max(map(short_side, references))
+    if request.size is None and largest > side:
+        what = "the picture is" if len(references) == 1 else "pictures are"
+        notice(
+            f"{what} shrunk from {largest} px to {side} px, the native size of {classifier.name}; --size N sets another"
+        )
     plan = Plan(request, classifier, side, tuple(references), originals, (), {})
     found, refused, faults = [], {}, []
     for layer in layers:

@@ -5,7 +5,7 @@ from restoration_core.images.contact_sheet import Cell, contact_sheets
 from restoration_core.images.differences import SCALE, SPREAD_SCALE, absolute_difference, signed_difference, spread_view
 from restoration_core.images.encode import decode_png, encode_png, pixel_sha256, thumbnail, to_uint8
 from restoration_core.images.file_names import distinct_parts, file_part, free_part, longest_name, same_file
-from restoration_core.images.load import MAX_PIXELS, load_image, open_picture
+from restoration_core.images.load import MAX_PIXELS, load_image, open_picture, short_side
 from restoration_core.images.references import (
     SUFFIXES,
     expand_images,
@@ -42,6 +42,7 @@ __all__ = [
     "same_file",
     "sample_names",
     "sample_path",
+    "short_side",
     "signed_difference",
     "spread_view",
     "thumbnail",

@@ -73,6 +73,14 @@ def open_picture(path: Path) -> Image.Image:
         raise InputError(f"{shown(path)}: damaged picture ({_brief(error)})") from error
 
 
+def short_side(reference: str | os.PathLike[str]) -> int:
+    """Return the shorter side of a picture in pixels, of one that :func:`load_image` takes; it is not decoded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(picture_path(reference), formats=FORMATS) as image:
+            return min(image.size)
+
+
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise InputError(f"too large, {width} x {height} pixels; {_MOST}")

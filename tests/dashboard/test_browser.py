@@ -133,6 +133,7 @@ def test_a_filter_survives_a_reload_and_links_lead_on(browser, address) -> None:
     _shows(browser, "1 of 8 trials")
     browser.refresh()
     _shows(browser, "Best against the baselines", "1 of 8 trials")
+    _until(lambda: browser.find_elements(By.PARTIAL_LINK_TEXT, "All sweeps"), "the link to all sweeps")
     browser.find_element(By.PARTIAL_LINK_TEXT, "All sweeps").click()
     _shows(browser, "Trials finished")
     assert "sweep=" not in browser.current_url

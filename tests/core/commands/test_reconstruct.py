@@ -216,3 +216,20 @@ def test_a_folder_that_cannot_take_the_results_is_refused_before_anything_is_sol
         assert run("sample:coffee", *TINY, "--out", str(out)) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert "cannot be used (" in line
+
+
+def test_a_picture_that_is_shrunk_to_the_networks_size_is_said_so_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (80, 60), "teal").save(tmp_path / "large.png")
+    Image.new("RGB", (32, 32), "teal").save(tmp_path / "native.png")
+    line = "the picture is shrunk from 60 px to 32 px, the native size of cifar_alexnet; --size N sets another"
+    for name, options, said in (
+        ("large.png", [], True),
+        ("native.png", [], False),
+        ("large.png", ["--size", "32"], False),
+    ):
+        arguments = [str(tmp_path / name), "--layer", "conv1/relu", "--iterations", "1", "--out", str(tmp_path / "out")]
+        with pytest.raises(SystemExit):
+            main(["reconstruct", *arguments, *options])
+        assert (line in capsys.readouterr().err.splitlines()) == said
