@@ -21,8 +21,8 @@ from sweeps.priors.training import Notice, train_missing
 from sweeps.spec.models import SweepSpec
 from sweeps.store.models import SweepStatus
 from sweeps.store.records import NewSweep
-from sweeps.store.sweep_rows import NameTaken
 from sweeps.store.writer import Writer, open_writer
+from sweeps.store.writing.sweep_rows import NameTaken
 from sweeps.tracking import destination, parse_mlflow_uri
 from sweeps.trial.pictures import encode, load
 

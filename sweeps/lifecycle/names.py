@@ -10,8 +10,8 @@ from typing import Any
 from restoration_core.errors import InputError
 from sweeps.spec.load import check_name
 from sweeps.spec.models import SweepSpec
-from sweeps.store.sweep_rows import NameTaken
 from sweeps.store.views import SweepView
+from sweeps.store.writing.sweep_rows import NameTaken
 
 _LONGEST = 100
 _LONGEST_VALUE = 60

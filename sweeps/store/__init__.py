@@ -4,14 +4,14 @@ from sweeps.store.address import file_url, parse_url, sqlite_path, store_file
 from sweeps.store.engine import make_engine, read_only_fault
 from sweeps.store.errors import StoreDamaged, StoreFailed, StoreFull, StoreLocked, StoreMoved, StoreReadOnly
 from sweeps.store.export import export_trials
-from sweeps.store.export_pictures import WrittenPictures, picture_archive, picture_files, write_pictures
+from sweeps.store.export.pictures import WrittenPictures, picture_archive, picture_files, write_pictures
 from sweeps.store.leases import LeaseHeld, StaleLease
 from sweeps.store.models import NOT_TRACKED, OutboxKind, SweepStatus, TrialState
 from sweeps.store.reader import Reader, open_reader
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
-from sweeps.store.sweep_rows import NameTaken
 from sweeps.store.views import SweepImageView, SweepView, TrialPictureView, TrialView
 from sweeps.store.writer import Writer, open_writer
+from sweeps.store.writing.sweep_rows import NameTaken
 
 __all__ = [
     "NOT_TRACKED",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -63,6 +64,17 @@ def make_engine(url: str, read_only: bool = False) -> Engine:
         raise InputError(f"store {show_url(url)} cannot be opened: {why}") from error
     _tell_failures_in_one_line(engine, show_url(url), path)
     return engine
+
+
+def empty_log(engine: Engine) -> None:
+    """Move what a SQLite writer has committed from its write-ahead log into the file, as far as it can be done.
+
+    For a file that was moved while it was open: its log stayed behind under the old name.
+    """
+    with contextlib.suppress(Exception):
+        connection = engine.raw_connection()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
 
 
 def _tell_failures_in_one_line(engine: Engine, store: str, path: Path | None) -> None:

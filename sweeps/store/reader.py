@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Engine, text
 
 from restoration_core.errors import InputError, unknown
 from sweeps.shown_address import show_url
-from sweeps.store import frames, outbox, overview, priors, queries, sweep_rows
+from sweeps.store import frames
 from sweeps.store.address import parse_url, sqlite_path
-from sweeps.store.difference import difference_png
 from sweeps.store.engine import make_engine
 from sweeps.store.migrations import check_version
 from sweeps.store.models import NOT_TRACKED, Picture, TrialState
+from sweeps.store.reading import overview, pending, queries, stored_priors, sweeps
+from sweeps.store.reading.difference import difference_png
 from sweeps.store.records import PriorEntry
 from sweeps.store.views import SweepView, TrialView
 
@@ -86,9 +87,7 @@ class Reader:
         for state in wanted or ():
             if state not in valid:
                 raise InputError(unknown("trial state", state, valid))
-        return self._read(
-            lambda connection: queries.trial_rows(connection, sweep_rows.find(connection, name).id, wanted)
-        )
+        return self._read(lambda connection: queries.trial_rows(connection, sweeps.find(connection, name).id, wanted))
 
     def trial(self, name: str, number: int) -> TrialView:
         """Return one trial with its metrics by picture, curves and pictures.
@@ -108,7 +107,7 @@ class Reader:
         """
 
         def ask(connection: Connection) -> tuple[Any, list[dict[str, Any]]]:
-            sweep = sweep_rows.find(connection, name)
+            sweep = sweeps.find(connection, name)
             return sweep, queries.trial_rows(connection, sweep.id, [TrialState.COMPLETE.value])
 
         sweep, rows = self._read(ask)
@@ -168,18 +167,18 @@ class Reader:
         """Return how many entries of a sweep its MLflow has yet to be told; 0 where it is not tracked."""
 
         def ask(connection: Connection) -> int:
-            destination = sweep_rows.find(connection, name).mlflow_uri
-            return 0 if destination == NOT_TRACKED else outbox.count(connection, name, None).get(name, 0)
+            destination = sweeps.find(connection, name).mlflow_uri
+            return 0 if destination == NOT_TRACKED else pending.count(connection, name, None).get(name, 0)
 
         return self._read(ask)
 
     def get_prior(self, key: str) -> bytes | None:
         """Return a stored prior's blob, None when there is none under this key."""
-        return self._read(lambda connection: priors.get(connection, key))
+        return self._read(lambda connection: stored_priors.get(connection, key))
 
     def list_priors(self) -> list[PriorEntry]:
         """Return the stored priors without their blobs."""
-        return self._read(priors.entries)
+        return self._read(stored_priors.entries)
 
     def size_bytes(self) -> int:
         """Return what the store takes on disk: the file with its write-ahead log, or the server's own figure."""

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Connection, Engine
 
 from sweeps.execution.protocol import Acknowledgement, Assignment
 from sweeps.shown_address import show_url
-from sweeps.store import claims, finishing, leases, outbox, priors, sweep_rows, trial_rows
+from sweeps.store import leases
 from sweeps.store.address import parse_url, sqlite_path
-from sweeps.store.engine import BUSY_TIMEOUT_S, READING, make_engine
+from sweeps.store.engine import BUSY_TIMEOUT_S, READING, empty_log, make_engine
 from sweeps.store.errors import StoreLocked, StoreMoved, locked
 from sweeps.store.file_watch import FileWatch
 from sweeps.store.migrations import check_before_writing, upgrade_engine
-from sweeps.store.models import Sweep, SweepStatus, Trial
+from sweeps.store.models import SweepStatus
+from sweeps.store.reading import pending, stored_priors, stored_trials, sweeps
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial, OutboxItem, PriorEntry, StoredTrial
 from sweeps.store.strict_json import require_json
+from sweeps.store.writing import claims, finishing, outbox, priors, sweep_rows, trial_rows
 
 _T = TypeVar("_T")
 _TRIES = 4
@@ -71,9 +71,7 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -94,7 +92,7 @@ class Writer:
 
     def sweep_names(self) -> list[str]:
         """Return the names that are taken."""
-        return self._read(sweep_rows.names)
+        return self._read(sweeps.names)
 
     def find_sweep(self, name: str) -> int:
         """Return the sweep's id.
@@ -102,7 +100,7 @@ class Writer:
         Raises:
             InputError: no such sweep, with the nearest name.
         """
-        found: int = self._read(lambda connection: sweep_rows.find(connection, name)).id
+        found: int = self._read(lambda connection: sweeps.find(connection, name)).id
         return found
 
     def set_sweep_status(
@@ -196,7 +194,7 @@ class Writer:
 
     def load_trials(self, sweep_id: int) -> list[StoredTrial]:
         """Return all trials by number, to rebuild the study from (tell them in ``finish_order``)."""
-        return self._read(lambda connection: trial_rows.load(connection, sweep_id))
+        return self._read(lambda connection: stored_trials.load(connection, sweep_id))
 
     # MLflow
 
@@ -204,15 +202,11 @@ class Writer:
         """Note the MLflow run of a sweep or of a trial (exactly one of them)."""
         if (sweep_id is None) == (trial_id is None):
             raise ValueError("exactly one of sweep_id and trial_id must be given")
-        statement = (
-            update(Sweep).where(Sweep.id == sweep_id) if trial_id is None else update(Trial).where(Trial.id == trial_id)
-        )
-        self._write(lambda connection: connection.execute(statement.values(mlflow_run_id=run_id)))
+        self._write(lambda connection: outbox.note_run(connection, run_id, sweep_id, trial_id))
 
     def set_destination(self, sweep_id: int, mlflow_uri: str) -> None:
         """Note where the sweep is tracked from now on (no password in it; `NOT_TRACKED` for nowhere)."""
-        statement = update(Sweep).where(Sweep.id == sweep_id).values(mlflow_uri=mlflow_uri)
-        self._write(lambda connection: connection.execute(statement))
+        self._write(lambda connection: outbox.note_destination(connection, sweep_id, mlflow_uri))
 
     def claim_tracking(self, sweep_id: int, holder: str, ttl_s: float, instead_of: str | None = None) -> str | None:
         """Become the only process that writes the sweep to MLflow, or stay it; return who is (None: no such sweep).
@@ -233,11 +227,11 @@ class Writer:
 
         Takes no write lock.
         """
-        return self._read(lambda connection: outbox.pending(connection, limit, sweep, destination))
+        return self._read(lambda connection: pending.pending(connection, limit, sweep, destination))
 
     def count_outbox(self, sweep: str | None = None, destination: str | None = None) -> dict[str, int]:
         """Return how many entries are undelivered, by sweep, the one that waits longest first."""
-        return self._read(lambda connection: outbox.count(connection, sweep, destination))
+        return self._read(lambda connection: pending.count(connection, sweep, destination))
 
     def mark_delivered(self, ids: Sequence[int]) -> None:
         """Mark outbox entries as delivered; twice is the same as once."""
@@ -260,11 +254,11 @@ class Writer:
 
     def get_prior(self, key: str) -> bytes | None:
         """Return a prior's blob, None when the store has none under this key."""
-        return self._read(lambda connection: priors.get(connection, key))
+        return self._read(lambda connection: stored_priors.get(connection, key))
 
     def list_priors(self) -> list[PriorEntry]:
         """Return the stored priors without their blobs."""
-        return self._read(priors.entries)
+        return self._read(stored_priors.entries)
 
     # Transactions
 
@@ -300,9 +294,5 @@ class Writer:
         try:
             self._file.check()
         except StoreMoved:
-            # What was committed may still be in the write-ahead log alone, which did not move with the file.
-            with contextlib.suppress(Exception):
-                connection = self._engine.raw_connection()
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.close()
+            empty_log(self._engine)
             raise

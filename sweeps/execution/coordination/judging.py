@@ -10,9 +10,9 @@ from sweeps.execution.coordination.flights import Flight
 from sweeps.execution.coordination.picture_policy import PicturePolicy
 from sweeps.execution.failures import not_finite
 from sweeps.execution.protocol import TrialRecord
-from sweeps.store.finishing import validate
 from sweeps.store.models import TrialState
 from sweeps.store.records import FinishedTrial
+from sweeps.store.writing.finishing import validate
 
 
 def judge(record: TrialRecord, names: Sequence[str]) -> FinishedTrial:

@@ -10,9 +10,9 @@ import pandas as pd
 from sqlalchemy import Connection, select
 
 from restoration_core.errors import InputError
-from sweeps.store import sweep_rows
 from sweeps.store.frames import SPREAD, TRIAL_COLUMNS, table
 from sweeps.store.models import Curve, ImageMetric, Picture, SweepImage, Trial, TrialPicture
+from sweeps.store.reading import sweeps
 from sweeps.store.views import SweepImageView, SweepView, TrialPictureView, TrialView
 
 _TRIAL_ROW = ("id", *TRIAL_COLUMNS, *SPREAD, "objectives", "mlflow_run_id")
@@ -22,7 +22,7 @@ _BOUND_VALUES = 500  # in one statement: below every database's limit
 
 def sweep_view(connection: Connection, name: str) -> SweepView:
     """Return one sweep with its original pictures, search pictures first."""
-    row = sweep_rows.find(connection, name)
+    row = sweeps.find(connection, name)
     images = connection.execute(
         select(SweepImage.image, SweepImage.split, SweepImage.sha256)
         .where(SweepImage.sweep_id == row.id)
@@ -44,14 +44,14 @@ def trial_rows(connection: Connection, sweep_id: int, states: Sequence[str] | No
 
 def trial_view(connection: Connection, name: str, number: int) -> TrialView:
     """Return one trial with everything that is kept of it."""
-    sweep = sweep_rows.find(connection, name)
+    sweep = sweeps.find(connection, name)
     row = None
     if 0 <= number <= _LARGEST_NUMBER:
         row = connection.execute(
             select(*_columns()).where(Trial.sweep_id == sweep.id, Trial.number == number)
         ).one_or_none()
     if row is None:
-        count = sweep_rows.count_trials(connection, sweep.id)
+        count = sweeps.count_trials(connection, sweep.id)
         valid = f"valid: 0 to {count - 1}" if count else "it has no trials yet"
         raise InputError(f"sweep {name!r} has no trial {number}; {valid}")
     metrics = connection.execute(
@@ -102,7 +102,7 @@ def thumbnails(connection: Connection, sha256: Sequence[str]) -> dict[str, bytes
 
 def final_pictures(connection: Connection, name: str, numbers: Sequence[int] | None) -> pd.DataFrame:
     """Return the results of a sweep's trials, or of some of them."""
-    sweep = sweep_rows.find(connection, name)
+    sweep = sweeps.find(connection, name)
     query = (
         select(Trial.number, TrialPicture.image, TrialPicture.step, TrialPicture.sha256)
         .join(TrialPicture, TrialPicture.trial_id == Trial.id)

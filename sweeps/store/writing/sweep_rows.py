@@ -1,15 +1,14 @@
-"""Statements about whole sweeps: creating, finding, ending and deleting one."""
+"""Statements about whole sweeps: creating, ending and deleting one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from restoration_core.errors import InputError, unknown
-from sweeps.store.finishing import insert_pictures
+from restoration_core.errors import InputError
 from sweeps.store.leases import LeaseHeld, is_held
 from sweeps.store.models import (
     Curve,
@@ -24,7 +23,9 @@ from sweeps.store.models import (
     TrialPicture,
     utcnow,
 )
+from sweeps.store.reading import sweeps
 from sweeps.store.records import NewSweep
+from sweeps.store.writing.finishing import insert_pictures
 
 
 class NameTaken(InputError):
@@ -40,24 +41,6 @@ class NameTaken(InputError):
             f"sweep {name!r} exists already; continue it with `restoration sweep resume {name}`, give this one another "
             f"name (--name, --again), or remove the old one with `restoration sweep delete {name}`"
         )
-
-
-def names(connection: Connection) -> list[str]:
-    """Return the names of all sweeps, the oldest first."""
-    return list(connection.execute(select(Sweep.name).order_by(Sweep.id)).scalars())
-
-
-def find(connection: Connection, name: str) -> Any:
-    """Return the sweep's row.
-
-    Raises:
-        InputError: no such sweep, with the nearest name.
-    """
-    row = connection.execute(select(*Sweep.__table__.c).where(Sweep.name == name)).one_or_none()
-    if row is None:
-        there = names(connection)
-        raise InputError(unknown("sweep", name, there) if there else f"unknown sweep {name!r}; the store has none yet")
-    return row
 
 
 def create(connection: Connection, new: NewSweep) -> int:
@@ -136,7 +119,7 @@ def remove(connection: Connection, name: str, force: bool) -> dict[str, int]:
         InputError: no such sweep.
         LeaseHeld: it is being run, and ``force`` is not set.
     """
-    sweep = find(connection, name)
+    sweep = sweeps.find(connection, name)
     if is_held(sweep.lease_holder, sweep.lease_expires_at) and not force:
         raise LeaseHeld(name, sweep.lease_holder, sweep.lease_expires_at)
     trials = select(Trial.id).where(Trial.sweep_id == sweep.id)
@@ -170,8 +153,3 @@ def _remove_unreferenced(connection: Connection, candidates: list[str]) -> int:
             )
         ).rowcount
     return removed
-
-
-def count_trials(connection: Connection, sweep_id: int) -> int:
-    """Return how many trials a sweep has, whatever their state."""
-    return connection.execute(select(func.count()).select_from(Trial).where(Trial.sweep_id == sweep_id)).scalar_one()

@@ -1,22 +1,11 @@
-"""Trained priors as blobs in the store."""
+"""Trained priors that the store keeps as blobs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from sweeps.store.models import StoredPrior
 from sweeps.store.records import PriorEntry
-
-
-def put(connection: Connection, key: str, family: str, description: Mapping[str, Any], blob: bytes) -> None:
-    """Store a prior under its key, in place of one that is there."""
-    connection.execute(delete(StoredPrior).where(StoredPrior.key == key))
-    connection.execute(
-        insert(StoredPrior), [{"key": key, "family": family, "description": dict(description), "blob": blob}]
-    )
 
 
 def get(connection: Connection, key: str) -> bytes | None:

@@ -1,12 +1,10 @@
-"""The outbox: what MLflow has yet to be told, in order."""
+"""What MLflow has yet to be told, in order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
-
-from sweeps.store.models import OutboxEntry, Sweep, Trial, utcnow
+from sweeps.store.models import OutboxEntry, Sweep, Trial
 from sweeps.store.records import OutboxItem
 
 
@@ -56,25 +54,3 @@ def _untold(sweep: str | None, destination: str | None) -> list[ColumnElement[bo
     if destination is not None:
         conditions.append(or_(Sweep.mlflow_uri.is_(None), Sweep.mlflow_uri == destination))
     return conditions
-
-
-def deliver(connection: Connection, ids: Sequence[int]) -> None:
-    """Mark entries as delivered; what is delivered already keeps its time."""
-    if ids:
-        connection.execute(
-            update(OutboxEntry)
-            .where(OutboxEntry.id == bindparam("entry"), OutboxEntry.delivered_at.is_(None))
-            .values(delivered_at=utcnow(), attempts=OutboxEntry.attempts + 1, error=None),
-            [{"entry": entry} for entry in ids],
-        )
-
-
-def fail(connection: Connection, ids: Sequence[int], error: str) -> None:
-    """Count a failed delivery and keep its reason; the entries stay pending."""
-    if ids:
-        connection.execute(
-            update(OutboxEntry)
-            .where(OutboxEntry.id == bindparam("entry"), OutboxEntry.delivered_at.is_(None))
-            .values(attempts=OutboxEntry.attempts + 1, error=error),
-            [{"entry": entry} for entry in ids],
-        )

@@ -1,4 +1,4 @@
-"""Statements about trials before they finish: inserting, handing out again, reopening, loading for the study."""
+"""Statements about trials before they finish: inserting, handing out again, reopening."""
 
 from __future__ import annotations
 
@@ -10,29 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sweeps.execution.protocol import Assignment
 from sweeps.store.models import Curve, ImageMetric, OutboxEntry, Trial, TrialPicture, TrialState, utcnow
-from sweeps.store.records import NewTrial, StoredTrial
-
-_STORED = (
-    "id",
-    "number",
-    "state",
-    "attempt",
-    "token",
-    "baseline",
-    "parameters",
-    "raw_parameters",
-    "distributions",
-    "sampler_attributes",
-    "seed",
-    "objective",
-    "objectives",
-    "metrics",
-    "asked_at",
-    "finished_at",
-    "finish_order",
-    "failure",
-    "mlflow_run_id",
-)
+from sweeps.store.records import NewTrial
 
 _OF_AN_END = (
     "objective",
@@ -119,10 +97,3 @@ def reopen(connection: Connection, sweep_id: int) -> list[int]:
         .values(state=TrialState.RUNNING.value, raw_parameters={}, **dict.fromkeys(_OF_AN_END))
     )
     return [row.number for row in rows]
-
-
-def load(connection: Connection, sweep_id: int) -> list[StoredTrial]:
-    """Return all trials by number."""
-    columns: list[Any] = [Trial.__table__.c[name] for name in _STORED]
-    rows = connection.execute(select(*columns).where(Trial.sweep_id == sweep_id).order_by(Trial.number))
-    return [StoredTrial(**{**row._mapping, "state": TrialState(row.state)}) for row in rows]

@@ -1,0 +1,1 @@
+"""Statements that ask the store."""
