@@ -59,7 +59,7 @@ def test_tests_touch_no_privates() -> None:
         ("from restoration_core.networks.catalogue import _build", "_build"),
         ("monkeypatch.setattr(module, '_CHUNK', 3)", "_CHUNK"),
         ("monkeypatch.setattr('sweeps.execution.pack._CHUNK', 3)", "_CHUNK"),
-        ("getattr(tail, '_module')", "_module"),
+        ("getattr(tail, '_layers')", "_layers"),
     ],
 )
 def test_each_way_of_reaching_for_a_private_is_seen(text: str, name: str) -> None:

@@ -127,6 +127,7 @@ def test_inceptions_taps_and_probabilities_are_torchvisions() -> None:
     assert found["softmax"].sum(1).tolist() == pytest.approx([1, 1])
 
 
+@pytest.mark.slow
 def test_weights_with_and_without_side_classifiers_both_fit(tmp_path: Path) -> None:
     module = open_network("googlenet", "random", seed=1).module
     state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
