@@ -24,7 +24,8 @@ from sweeps.execution.protocol import CurveRecord, EncodedPicture, PictureRecord
 from sweeps.store.models import TrialState
 from sweeps.store.records import FinishedTrial, NewSweep, NewTrial
 from sweeps.store.writer import Writer, open_writer
-from sweeps.tracking.client import open_client, parse_mlflow_uri, quiet_mlflow
+from sweeps.tracking.address import parse_mlflow_uri
+from sweeps.tracking.client import open_client, quiet_mlflow
 from sweeps.tracking.delivery import Deliverer
 from sweeps.tracking.drain import Drain
 from sweeps.tracking.source import Source

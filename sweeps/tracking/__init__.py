@@ -3,8 +3,9 @@
 Importing this package does not import MLflow.
 """
 
+from sweeps.tracking.address import destination, parse_mlflow_uri, tracked_at
 from sweeps.tracking.best import best_from_mlflow
-from sweeps.tracking.client import EXPERIMENT, TrackingStatus, check, destination, parse_mlflow_uri, tracked_at
+from sweeps.tracking.client import EXPERIMENT, TrackingStatus, check
 from sweeps.tracking.process import TrackerHandle, TrackerReport, note_destination, start_tracker
 from sweeps.tracking.sync import SyncReport, sync
 

@@ -11,11 +11,11 @@ from restoration_core.errors import InputError, unknown
 from sweeps.shown_address import show_url
 from sweeps.store.frames import pareto_numbers
 from sweeps.store.models import TrialState
+from sweeps.tracking.address import parse_mlflow_uri
 from sweeps.tracking.client import (
     find_experiment,
     one_line,
     open_client,
-    parse_mlflow_uri,
     quiet_mlflow,
     server_fault,
 )
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _PAGE = 1000
+_STORE_INSTEAD = "`restoration sweep best` asks the store instead"
 
 
 def best_from_mlflow(mlflow_uri: str, name: str, k: int = 10) -> pd.DataFrame:
@@ -51,6 +52,8 @@ def best_from_mlflow(mlflow_uri: str, name: str, k: int = 10) -> pd.DataFrame:
     address = parse_mlflow_uri(mlflow_uri)
     if address.database is not None and not address.database.exists():
         raise InputError(f"no MLflow database at {address.database}; `restoration sweep sync` fills one")
+    if (fault := server_fault(address)) is not None:
+        raise InputError(f"{fault}; {_STORE_INSTEAD}")
     with quiet_mlflow():
         try:
             client = open_client(address)
@@ -61,6 +64,8 @@ def best_from_mlflow(mlflow_uri: str, name: str, k: int = 10) -> pd.DataFrame:
                 known = dict.fromkeys(str(run.data.tags.get("sweep")) for run in parents)
                 where = f"in MLflow at {show_url(address.uri)}"
                 raise InputError(f"{unknown('sweep', name, known)} {where}; `restoration sweep sync` brings it there")
+            if "metric" not in parent.data.tags:
+                raise InputError(f"sweep {name!r} is only half written there; `restoration sweep sync {name}` ends it")
             metrics = [metric.strip() for metric in parent.data.tags["metric"].split(",")]
             goals = [goal.strip() for goal in parent.data.tags["goal"].split(",")]
             limit = k if len(metrics) == 1 else None
@@ -68,9 +73,8 @@ def best_from_mlflow(mlflow_uri: str, name: str, k: int = 10) -> pd.DataFrame:
         except InputError:
             raise
         except Exception as error:
-            fault = server_fault(address.uri) if address.database is None else None
-            why = fault or f"MLflow at {show_url(address.uri)} does not answer: {one_line(error)}"
-            raise InputError(f"{why}; `restoration sweep best` asks the store instead") from error
+            why = f"MLflow at {show_url(address.uri)} does not answer: {one_line(error)}"
+            raise InputError(f"{why}; {_STORE_INSTEAD}") from error
     if len(metrics) > 1:
         runs = _front(runs, metrics, goals)[:k]
     return _frame(runs, metrics)

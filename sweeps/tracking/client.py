@@ -1,4 +1,4 @@
-"""Where MLflow is: its address checked, a quiet client with short time limits, and whether it answers.
+"""A quiet client of MLflow with short time limits, and whether MLflow answers.
 
 Parameters, metrics and artifacts go to one experiment, ``deep-restoration``. With ``sqlite:///mlflow.db`` the artifacts
 lie beside the database file, in ``mlflow-artifacts/``; a server (``http://...``) decides for itself.
@@ -7,6 +7,7 @@ lie beside the database file, in ``mlflow-artifacts/``; a server (``http://...``
 from __future__ import annotations
 
 import contextlib
+import http.client
 import logging
 import os
 import urllib.error
@@ -14,23 +15,18 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from typing import TYPE_CHECKING, cast
 
 from restoration_core.errors import InputError
 from sweeps.shown_address import show_url
-from sweeps.store.address import file_url, sqlite_path
-from sweeps.store.models import NOT_TRACKED
+from sweeps.tracking.address import Address, parse_mlflow_uri
 from sweeps.tracking.database import DatabaseState, UnusableDatabase, ensure, refuse_unusable
+from sweeps.tracking.deadline import LimitedClient, request_limit_s, within
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "deep-restoration"
-_VALID = "valid: sqlite:///mlflow.db (a file) or http://HOST:PORT, https://HOST (an MLflow server)"
 _QUICK_TIMEOUT_S = 3.0
 # What is set already is the user's choice and stays. No retries inside a request: a POST that timed out may have
 # been carried out, so the next attempt must look first; the outbox is the retry.
@@ -45,101 +41,11 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Address:
-    """A checked MLflow address; ``database`` is the SQLite file, None for a server.
-
-    ``uri`` is what a user or MLflow may be given: in a path, characters with a meaning in addresses are quoted.
-    """
-
-    uri: str
-    database: Path | None
-
-    @property
-    def destination(self) -> str:
-        """The address as the store keeps it with a sweep: without user and password."""
-        parts = urlsplit(self.uri)
-        return self.uri if self.database is not None else parts._replace(netloc=_host(parts.netloc)).geturl()
-
-    @property
-    def client_uri(self) -> str:
-        """The address for MLflow's client.
-
-        With the driver named MLflow opens the same file, but does not make the folders that the quoted path spells.
-        """
-        return self.uri if self.database is None else file_url(self.database, "sqlite+pysqlite")
-
-    @property
-    def artifact_root(self) -> str | None:
-        """Where the artifacts of a new experiment go; None leaves it to the server."""
-        if self.database is None:
-            return None
-        return (self.database.parent / f"{self.database.stem}-artifacts").as_uri()
-
-
-@dataclass(frozen=True)
 class TrackingStatus:
     """Whether MLflow can be used now, and why (not), in one line."""
 
     reachable: bool
     reason: str
-
-
-def parse_mlflow_uri(uri: str, store_url: str | None = None) -> Address:
-    """Return the address with an absolute path; MLflow is neither imported nor called.
-
-    Raises:
-        InputError: a folder (MLflow has given up its file store), another scheme, SQLite without a file or in a
-            folder that is not there, a server without a host, or the file of the sweeps' own store.
-    """
-    scheme = urlsplit(uri).scheme.lower() if "://" in uri else ""
-    if scheme in {"http", "https"}:
-        if not urlsplit(uri).hostname:
-            raise InputError(f"MLflow address {show_url(uri)!r} has no host; {_VALID}")
-        return Address(uri.rstrip("/"), None)
-    if scheme != "sqlite":
-        what = "is a folder, which MLflow no longer writes to" if scheme in {"", "file"} else "is not supported"
-        raise InputError(f"MLflow address {show_url(uri)!r} {what}; {_VALID}")
-    path = _sqlite_file(uri)
-    if path is None:
-        raise InputError(
-            f"MLflow address {show_url(uri)!r} names no file (three slashes, no options; a ? in a name is written %3F, "
-            f"a % is written %25); {_VALID}"
-        )
-    if path.is_dir() or not path.parent.is_dir():
-        why = "is a directory" if path.is_dir() else f"lies in a folder that does not exist ({path.parent})"
-        raise InputError(f"MLflow address {show_url(uri)!r}: the file {why}; {_VALID}")
-    own = _sqlite_file(store_url) if store_url is not None and store_url.startswith("sqlite:") else None
-    if own is not None and own.resolve() == path.resolve():
-        raise InputError(
-            f"MLflow address {show_url(uri)!r} is the sweeps' own store; MLflow needs its own file; {_VALID}"
-        )
-    return Address(file_url(path), path)
-
-
-def destination(mlflow_uri: str | None) -> str:
-    """Return how the store names where a sweep is tracked; None is `NOT_TRACKED`.
-
-    Raises:
-        InputError: see `parse_mlflow_uri`.
-    """
-    return NOT_TRACKED if mlflow_uri is None else parse_mlflow_uri(mlflow_uri).destination
-
-
-def tracked_at(stored: str | None, default: str | None) -> str | None:
-    """Return where a sweep goes on being tracked when nobody names a place: where it was, None for nowhere.
-
-    Args:
-        stored: what the store says, see `destination`.
-        default: the address that holds without a word; it may carry a password that the store does not keep.
-
-    Raises:
-        InputError: the default is needed and not valid.
-    """
-    if stored == NOT_TRACKED:
-        return None
-    if stored is None or (default is not None and parse_mlflow_uri(default).destination == stored):
-        return default
-    return stored
 
 
 @contextlib.contextmanager
@@ -176,7 +82,10 @@ def open_client(address: Address) -> MlflowClient:
 
     if address.database is not None:
         ensure(address.database)
-    return MlflowClient(tracking_uri=address.client_uri, registry_uri=address.client_uri)
+    client = MlflowClient(tracking_uri=address.client_uri, registry_uri=address.client_uri)
+    if address.database is None:
+        return cast("MlflowClient", LimitedClient(client, f"MLflow at {show_url(address.uri)}"))
+    return client
 
 
 def find_experiment(client: MlflowClient) -> str | None:
@@ -214,7 +123,7 @@ def check(mlflow_uri: str) -> TrackingStatus:
         return TrackingStatus(False, str(error))
     if address.database is not None and (answer := _check_file(address.database)) is not None:
         return answer
-    if address.database is None and (reason := server_fault(address.uri)) is not None:
+    if (reason := server_fault(address)) is not None:
         return TrackingStatus(False, reason)
     with quiet_mlflow():
         import mlflow
@@ -227,24 +136,10 @@ def check(mlflow_uri: str) -> TrackingStatus:
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an exception says in one line of at most 300 characters."""
+    """Return what an exception says in one line of at most 300 characters, without passwords."""
     text = " ".join(str(error).split()) or type(error).__name__
+    text = show_url(text) if "//" in text else text
     return text if len(text) <= 300 else f"{text[:297]}..."
-
-
-def _host(netloc: str) -> str:
-    return netloc.rpartition("@")[2]
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    """Return the file of a SQLite address, its quoted characters read once; None when it names none."""
-    try:
-        url = make_url(uri)
-    except (ArgumentError, ValueError):
-        return None
-    if not url.database or url.database.startswith((":memory:", "file:")) or "?" in uri or url.host:
-        return None
-    return sqlite_path(url)
 
 
 def _check_file(path: Path) -> TrackingStatus | None:
@@ -268,16 +163,23 @@ def _check_file(path: Path) -> TrackingStatus | None:
     return None
 
 
-def server_fault(uri: str) -> str | None:
-    """Return in one line why there is no MLflow server at the address, None when there is one."""
-    parts = urlsplit(uri)
-    bare = parts._replace(netloc=_host(parts.netloc)).geturl()
+def _ask_health(uri: str) -> None:
+    urllib.request.urlopen(f"{uri}/health", timeout=_QUICK_TIMEOUT_S).close()
+
+
+def server_fault(address: Address) -> str | None:
+    """Return within some seconds and in one line why there is no MLflow server at the address.
+
+    None when there is one, or the address is a file.
+    """
+    if address.database is not None:
+        return None
+    uri = address.uri
     try:
-        with urllib.request.urlopen(f"{bare}/health", timeout=_QUICK_TIMEOUT_S):
-            return None
+        return within(min(2 * _QUICK_TIMEOUT_S, request_limit_s()), "it", lambda: _ask_health(address.destination))
     except urllib.error.HTTPError as error:
         # A proxy may guard the page; whether the interface itself answers is tried next.
         return None if error.code in {401, 403} else f"{show_url(uri)} answers, but not as MLflow does: {error}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         return f"no MLflow at {show_url(uri)}: {one_line(reason) if isinstance(reason, Exception) else reason}"

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.store.models import SweepStatus, TrialState
-from sweeps.tracking.client import Address, ensure_experiment, one_line, server_fault
+from sweeps.tracking.address import Address
+from sweeps.tracking.client import ensure_experiment, one_line, server_fault
 from sweeps.tracking.names import metric_key
 from sweeps.tracking.source import SweepPayload, TrialPayload, milliseconds
 
@@ -59,7 +60,7 @@ class Deliverer:
 
     def outage(self) -> str | None:
         """Return why MLflow cannot be reached, None when it can: to tell an outage from one run that it refuses."""
-        if self._address.database is None and (reason := server_fault(self._address.uri)) is not None:
+        if (reason := server_fault(self._address)) is not None:
             return reason
         try:
             self._client.search_experiments(max_results=1)
@@ -212,7 +213,9 @@ class Deliverer:
                 path = Path(folder, name)
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
-            self._client.log_artifacts(run_id, folder)
+                # One by one, so that the client's time limit is a single file's.
+                within = Path(name).parent.as_posix()
+                self._client.log_artifact(run_id, str(path), None if within == "." else within)
 
 
 def trial_key(sweep: SweepPayload, trial: TrialPayload) -> str:

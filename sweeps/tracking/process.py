@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from typing import IO
 
 from sweeps.store.writer import open_writer
-from sweeps.tracking.client import Address, one_line, open_client, parse_mlflow_uri, quiet_mlflow
+from sweeps.tracking.address import Address, parse_mlflow_uri
+from sweeps.tracking.client import one_line, open_client, quiet_mlflow
 from sweeps.tracking.delivery import Deliverer
 from sweeps.tracking.drain import Drain, Pass
 from sweeps.tracking.source import Source

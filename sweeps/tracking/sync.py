@@ -10,8 +10,9 @@ from restoration_core.errors import InputError, unknown
 from sweeps.execution.holder import new_holder
 from sweeps.store.models import NOT_TRACKED, OutboxKind
 from sweeps.store.writer import Writer, open_writer
+from sweeps.tracking.address import Address, parse_mlflow_uri
 from sweeps.tracking.claim import ClaimHeld, SweepClaim
-from sweeps.tracking.client import Address, one_line, open_client, parse_mlflow_uri, quiet_mlflow
+from sweeps.tracking.client import one_line, open_client, quiet_mlflow, server_fault
 from sweeps.tracking.database import UnusableDatabase
 from sweeps.tracking.delivery import Deliverer, trial_key
 from sweeps.tracking.source import Source, SweepPayload, TrialPayload
@@ -111,6 +112,7 @@ class _Sync:
         self._wait_s = wait_s
         self._holder = new_holder()
         self._deliverers: dict[str, Deliverer] = {}
+        self._faults: dict[str, str | None] = {}
 
     def sweep(self, sweep: SweepPayload, address: Address) -> None:
         """Bring one sweep up to date; what fails is counted and the reason kept."""
@@ -126,6 +128,11 @@ class _Sync:
 
     def _deliverer(self, address: Address) -> Deliverer:
         if address.uri not in self._deliverers:
+            # Asked once: each of many sweeps would wait for the same silence.
+            if address.uri not in self._faults:
+                self._faults[address.uri] = server_fault(address)
+            if (fault := self._faults[address.uri]) is not None:
+                raise ConnectionError(fault)
             self._deliverers[address.uri] = Deliverer(open_client(address), address)
         return self._deliverers[address.uri]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.tracking.client import open_client, parse_mlflow_uri, quiet_mlflow
+from sweeps.tracking.address import parse_mlflow_uri
+from sweeps.tracking.client import open_client, quiet_mlflow
 
 
 @pytest.fixture(scope="session")

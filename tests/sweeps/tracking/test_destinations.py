@@ -13,8 +13,9 @@ from sweeps.execution.holder import new_holder
 from sweeps.store import open_reader
 from sweeps.store.models import NOT_TRACKED
 from sweeps.tracking import destination, note_destination, start_tracker, sync, tracked_at
+from sweeps.tracking.address import parse_mlflow_uri
 from sweeps.tracking.claim import ClaimHeld, SweepClaim
-from sweeps.tracking.client import open_client, parse_mlflow_uri, quiet_mlflow
+from sweeps.tracking.client import open_client, quiet_mlflow
 from sweeps.tracking.delivery import Deliverer
 from sweeps.tracking.drain import Drain
 from sweeps.tracking.source import Source

@@ -17,7 +17,8 @@ from restoration_core.errors import InputError
 from sweeps.store.models import SweepStatus
 from sweeps.store.reader import open_reader
 from sweeps.tracking import best_from_mlflow, sync
-from sweeps.tracking.client import open_client, parse_mlflow_uri, quiet_mlflow
+from sweeps.tracking.address import parse_mlflow_uri
+from sweeps.tracking.client import open_client, quiet_mlflow
 from sweeps.tracking.delivery import Deliverer
 from sweeps.tracking.drain import Drain
 from sweeps.tracking.source import Source
