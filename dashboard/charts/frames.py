@@ -24,12 +24,3 @@ def searched(trials: pd.DataFrame) -> pd.DataFrame:
 def baselines(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the baselines by number: of each name the first trial that completed."""
     return trials[trials["baseline"].notna()].sort_values("number").drop_duplicates("baseline")
-
-
-def best_row(trials: pd.DataFrame, column: str, goal: Goal) -> pd.Series | None:
-    """Return the best of the trials by one column (the lower number on a tie), None when there is none."""
-    rows = finished(trials, column).sort_values("number")
-    if rows.empty:
-        return None
-    values = pd.to_numeric(rows[column]).to_numpy(dtype=float)
-    return rows.iloc[int(values.argmin() if goal == "minimize" else values.argmax())]

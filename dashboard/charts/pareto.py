@@ -16,36 +16,21 @@ from dashboard.text import escape_chart
 HEIGHT_PX = 420
 
 
-def on_front(values: np.ndarray, goals: Sequence[Goal]) -> np.ndarray:
-    """Return which rows no other row dominates (at least as good in all metrics, better in one).
-
-    Args:
-        values: ``(n, metrics)``, finite.
-        goals: direction of each metric.
-
-    Returns:
-        ``(n,)`` booleans; equal rows are on the front together.
-    """
-    signs = np.array([1.0 if goal == "minimize" else -1.0 for goal in goals])
-    cost = values * signs
-    front = np.ones(len(cost), dtype=bool)
-    for index, row in enumerate(cost):
-        front[index] = not bool(((cost <= row).all(axis=1) & (cost < row).any(axis=1)).any())
-    return front
-
-
-def pareto_scatter(trials: pd.DataFrame, metrics: Sequence[str], goals: Sequence[Goal]) -> go.Figure:
+def pareto_scatter(
+    trials: pd.DataFrame, metrics: Sequence[str], goals: Sequence[Goal], front: Sequence[int]
+) -> go.Figure:
     """Draw two metrics against each other with a line through the front; a third metric is shown as colour.
 
     Args:
         trials: one row a trial with the columns ``metrics.<name>``.
         metrics: two or three names, without the prefix.
         goals: direction of each.
+        front: numbers of the trials on the Pareto front.
     """
     columns = [f"metrics.{name}" for name in metrics]
     values = trials[columns].apply(pd.to_numeric, errors="coerce")
     rows = trials[(trials["state"] == "complete") & np.isfinite(values).all(axis=1)]
-    front = rows[on_front(rows[columns].to_numpy(dtype=float), goals)].sort_values(columns[0])
+    ringed = rows[rows["number"].isin(front)].sort_values(columns[0])
     figure = go.Figure()
     marker: dict[str, Any] = {"color": TRIAL, "size": 8, "opacity": 0.7}
     found = searched(rows)
@@ -54,9 +39,9 @@ def pareto_scatter(trials: pd.DataFrame, metrics: Sequence[str], goals: Sequence
         marker = {"color": found[columns[2]], "colorscale": "Viridis", "size": 9, "colorbar": bar}
     _add(figure, found, columns, "trials", "markers", marker=marker)
     if len(columns) == 2:
-        _add(figure, front, columns, "Pareto front", "lines", line={"color": BEST, "width": 2, "shape": "hv"})
+        _add(figure, ringed, columns, "Pareto front", "lines", line={"color": BEST, "width": 2, "shape": "hv"})
     ring = {"color": "rgba(0,0,0,0)", "size": 14, "line": {"color": BEST, "width": 2}}
-    _add(figure, front, columns, "on the front", "markers", marker=ring)
+    _add(figure, ringed, columns, "on the front", "markers", marker=ring)
     for index, (_, row) in enumerate(baselines(rows).iterrows()):
         mark = {"color": baseline_colour(index), "symbol": "diamond", "size": 11}
         alone = rows[rows["number"] == row["number"]]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.charts.frames import Goal, baselines, best_row, finished, searched
+from dashboard.charts.frames import baselines, finished, searched
 from dashboard.charts.style import BEST, TRIAL, axis_type, baseline_colour, styled
 from dashboard.parameters import PREFIX, Scale
 from dashboard.text import escape_chart, plain_value
@@ -26,7 +26,7 @@ def parameter_scatter(
     label: str,
     *,
     scale: Scale,
-    goal: Goal | None = "minimize",
+    best: int | None = None,
     log_y: bool = False,
 ) -> go.Figure:
     """Draw a parameter against a value: searched trials, the best ringed, baselines as diamonds or lines.
@@ -41,7 +41,7 @@ def parameter_scatter(
         label: the value axis's name.
         scale: ``log``, ``linear`` or ``choice`` (one strip per value, spread sideways so that trials do not cover
             each other).
-        goal: direction of "best"; None rings nothing.
+        best: number of the trial to ring, None for none.
         log_y: logarithmic value axis.
     """
     rows = finished(trials, column)
@@ -53,10 +53,9 @@ def parameter_scatter(
     figure = go.Figure()
     found = searched(rows)
     _add_points(figure, found, places, name, column, "trials", {"color": TRIAL, "size": 8, "opacity": 0.7})
-    best = best_row(found, column, goal) if goal else None
     if best is not None:
         ring = {"color": "rgba(0,0,0,0)", "size": 15, "line": {"color": BEST, "width": 2.5}}
-        _add_points(figure, rows[rows["number"] == best["number"]], places, name, column, "best", ring)
+        _add_points(figure, rows[rows["number"] == best], places, name, column, "best", ring)
     for index, (_, row) in enumerate(baselines(rows).iterrows()):
         title, colour = f"baseline {escape_chart(row['baseline'])}", baseline_colour(index)
         alone = rows[rows["number"] == row["number"]]

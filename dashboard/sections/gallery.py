@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts.frames import Goal, baselines, best_row, finished, searched
+from dashboard.best import best_row
+from dashboard.charts.frames import Goal, baselines, finished, searched
 from dashboard.data import Store
 from dashboard.text import escape_markdown, number
 from sweeps.store import SweepView, TrialView

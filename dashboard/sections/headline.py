@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts.frames import Goal, baselines, best_row, finished, searched
+from dashboard.best import best_row
+from dashboard.charts.frames import Goal, baselines, finished, searched
 from dashboard.links import open_trial
 from dashboard.text import duration, escape_markdown, moment, number
 from sweeps.store import SweepView

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts.frames import Goal, best_row
+from dashboard.best import best_row
+from dashboard.charts.frames import Goal
 
 
 def neighbours(numbers: Sequence[int], current: int) -> tuple[int | None, int | None]:

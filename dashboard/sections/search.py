@@ -8,8 +8,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from dashboard.best import best_row, front_numbers
 from dashboard.charts import optimisation_history, parameter_scatter, pareto_scatter
-from dashboard.charts.frames import Goal, finished
+from dashboard.charts.frames import Goal, finished, searched
 from dashboard.charts.style import CONFIG
 from dashboard.links import open_trial
 from dashboard.parameters import PREFIX, parameter_names, parameter_scale
@@ -74,8 +75,10 @@ def search_section(sweep: SweepView, trials: pd.DataFrame) -> None:
     _parameters(sweep, trials, shown, log_y)
     if len(sweep.metric_names) in {2, 3} and all(f"metrics.{name}" in trials for name in sweep.metric_names):
         st.subheader("Pareto front", anchor="pareto")
-        front = pareto_scatter(trials, sweep.metric_names, [_goal(goal) for goal in sweep.metric_goals])
-        _chart(sweep.name, front, "pareto", "The searched metrics against each other, with the Pareto front")
+        goals = [_goal(goal) for goal in sweep.metric_goals]
+        front = front_numbers(trials, sweep.metric_names, goals)
+        figure = pareto_scatter(trials, sweep.metric_names, goals, front)
+        _chart(sweep.name, figure, "pareto", "The searched metrics against each other, with the Pareto front")
 
 
 def _parameters(sweep: SweepView, trials: pd.DataFrame, shown: Shown, log_y: bool) -> None:
@@ -83,13 +86,13 @@ def _parameters(sweep: SweepView, trials: pd.DataFrame, shown: Shown, log_y: boo
     if not names:
         return
     st.subheader(f"{escape_markdown(shown.label)} against each parameter", anchor="parameters")
+    found = None if shown.goal is None else best_row(searched(trials), shown.column, shown.goal)
+    best = None if found is None else int(found["number"])
     for start in range(0, len(names), _PLOTS_PER_ROW):
         columns = st.columns(_PLOTS_PER_ROW)
         for place, name in zip(columns, names[start : start + _PLOTS_PER_ROW], strict=False):
             scale = parameter_scale(sweep.spec, name, trials[PREFIX + name])
-            figure = parameter_scatter(
-                trials, name, shown.column, shown.label, scale=scale, goal=shown.goal, log_y=log_y
-            )
+            figure = parameter_scatter(trials, name, shown.column, shown.label, scale=scale, best=best, log_y=log_y)
             with place:
                 _chart(sweep.name, figure, f"parameter {name}", f"{shown.label} against {name}")
     st.caption("Ring: best searched. Diamonds and dashed lines: baselines. Click a point to open its trial.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.charts.frames import Goal, best_row
+from dashboard.best import best_row
+from dashboard.charts.frames import Goal
 from dashboard.links import breadcrumb
 from dashboard.live import watch
 from dashboard.sections.curves import curves_section

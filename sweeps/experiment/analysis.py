@@ -16,6 +16,7 @@ from sweeps.experiment.folder import MEAN, TRUTH, Folder, picture_rows, read_lin
 from sweeps.experiment.models import WITH_MAPS, ExperimentSpec
 from sweeps.experiment.search import Winner, winner
 from sweeps.lifecycle.bootstrap_interval import bootstrap_interval
+from sweeps.search.pareto import best
 
 SCORES = ("psnr", "ssim", "feature_error", "feature_loss", "objective")
 
@@ -154,9 +155,10 @@ def chosen(spec: ExperimentSpec, results: Sequence[CellResult], learned: bool) -
     """Return the best cell of one kind **by its search**, on photographs that are not tested on."""
     from restoration_core.metrics import parse_metric
 
-    sign = 1.0 if parse_metric(spec.metric)[0].goal == "maximize" else -1.0
     entrants = [result for result in results if spec.is_learned(result.cell.arm) == learned]
-    return max(entrants, key=lambda result: sign * result.winner.value, default=None)
+    values = [(place, (result.winner.value,)) for place, result in enumerate(entrants)]
+    found = best(values, [parse_metric(spec.metric)[0].goal])
+    return None if found is None else entrants[found.number]
 
 
 def at_depth(results: Mapping[Cell, CellResult], depth: str) -> list[CellResult]:

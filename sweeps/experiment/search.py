@@ -9,6 +9,7 @@ from typing import Any
 from restoration_core.errors import InputError
 from sweeps.experiment.cells import Cell, sweep_of
 from sweeps.experiment.models import ExperimentSpec
+from sweeps.search.pareto import ranked
 from sweeps.store.models import TrialState
 from sweeps.store.reader import open_reader
 
@@ -70,15 +71,13 @@ def winner(spec: ExperimentSpec, cell: Cell, store_url: str) -> Winner | None:
         return None
     finally:
         reader.close()
-    sign = 1.0 if view.metric_goals[0] == "maximize" else -1.0
-    rows = [row for row in rows if row["objectives"]]
-    if not rows:
+    found = ranked([(row["number"], (row["objectives"] or ())[:1]) for row in rows], view.metric_goals[:1])
+    if not found:
         return None
-    best = max(rows, key=lambda row: (sign * row["objectives"][0], -row["number"]))
     return Winner(
-        number=best["number"],
-        value=float(best["objectives"][0]),
-        parameters=best["parameters"],
-        trials=len(rows),
+        number=found[0].number,
+        value=found[0].values[0],
+        parameters=next(row["parameters"] for row in rows if row["number"] == found[0].number),
+        trials=len(found),
         compute_s=sum(float(row["compute_s"] or 0.0) for row in rows),
     )

@@ -19,7 +19,7 @@ from sweeps.execution.worker_context import PackContext
 from sweeps.lifecycle.comparison import Scores, compare, in_words, joined
 from sweeps.lifecycle.given_trials import GivenTrials
 from sweeps.lifecycle.stored_sweep import VALIDATION, stored_pictures, view_sweep
-from sweeps.search.pareto import Standing
+from sweeps.search.pareto import is_better, ranked
 from sweeps.spec.models import SweepSpec
 from sweeps.store.models import TrialState
 from sweeps.store.reader import open_reader
@@ -103,25 +103,22 @@ def contestants(
         row["number"]: Contestant(row["number"], row["parameters"], tuple(row["objectives"]), row["baseline"])
         for row in sorted(rows, key=lambda row: row["number"])
     }
-    standing = Standing(goals)
-    for entrant in entrants.values():
-        if entrant.baseline is None:
-            standing.add(entrant.number, entrant.objectives)
-    winner = entrants[standing.best.number] if standing.best is not None else None
+    searched = [(entrant.number, entrant.objectives) for entrant in entrants.values() if entrant.baseline is None]
+    front = ranked(searched, goals)
+    winner = entrants[front[0].number] if front else None
     rivals = [entrant for entrant in entrants.values() if entrant.baseline is not None]
     how = f"best searched {names[0]}"
-    return winner, rivals, how if len(names) == 1 else f"{how} of {len(standing.front)} on the Pareto front"
+    return winner, rivals, how if len(names) == 1 else f"{how} of {len(front)} on the Pareto front"
 
 
 def search_in_words(winner: Contestant, rivals: Sequence[Contestant], metric: str, goal: str) -> list[str]:
     """Return one sentence for each baseline that was better than the winner in the search, by the first metric."""
-    sign = 1.0 if goal == "minimize" else -1.0
     ours = winner.objectives[0]
     return [
         f"in the search itself {rival.baseline} was better than the winner ({metric} {rival.objectives[0]:.4g} "
         f"against {ours:.4g})"
         for rival in rivals
-        if sign * rival.objectives[0] < sign * ours
+        if is_better(rival.objectives[0], ours, goal)
     ]
 
 

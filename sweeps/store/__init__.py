@@ -1,5 +1,7 @@
 """The SQL store: the truth of a sweep. Writers for the service, a read-only reader for the rest."""
 
+from sweeps.search.pareto import best as best_trial
+from sweeps.search.pareto import ranked as ranked_trials
 from sweeps.store.address import file_url, parse_url, sqlite_path, store_file
 from sweeps.store.engine import make_engine, read_only_fault
 from sweeps.store.errors import StoreDamaged, StoreFailed, StoreFull, StoreLocked, StoreMoved, StoreReadOnly
@@ -40,6 +42,7 @@ __all__ = [
     "TrialView",
     "Writer",
     "WrittenPictures",
+    "best_trial",
     "export_trials",
     "file_url",
     "make_engine",
@@ -48,6 +51,7 @@ __all__ = [
     "parse_url",
     "picture_archive",
     "picture_files",
+    "ranked_trials",
     "read_only_fault",
     "sqlite_path",
     "store_file",

@@ -1,9 +1,9 @@
-"""Rows to DataFrames, and which trials are best."""
+"""Rows to DataFrames."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -66,25 +66,3 @@ def _series(column: list[Any]) -> pd.Series[Any]:
             return pd.Series(column, dtype="int64" if None not in column else "Int64")
         return _numbers(column)
     return pd.Series(column, dtype="object")
-
-
-def rank_by_objective(frame: pd.DataFrame, goal: str) -> pd.DataFrame:
-    """Return the rows from best to worst, ties by number."""
-    return frame.sort_values(["objective", "number"], ascending=[goal != "maximize", True], kind="stable")
-
-
-def pareto_numbers(points: Iterable[tuple[int, Sequence[float]]], goals: Sequence[str]) -> list[int]:
-    """Return the numbers of the points that no other point dominates, sorted by the first metric.
-
-    A point dominates another when it is at least as good in every metric and better in one; of equal points all stay.
-    """
-    signs = [-1.0 if goal == "maximize" else 1.0 for goal in goals]
-    signed = sorted(
-        (tuple(sign * value for sign, value in zip(signs, values, strict=True)), number) for number, values in points
-    )
-    front: list[tuple[tuple[float, ...], int]] = []
-    # In lexicographic order no later point dominates an earlier one.
-    for point, number in signed:
-        if not any(other != point and all(a <= b for a, b in zip(other, point, strict=True)) for other, _ in front):
-            front.append((point, number))
-    return [number for _, number in front]

@@ -9,6 +9,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, text
 
 from restoration_core.errors import InputError, unknown
+from sweeps.search.pareto import ranked
 from sweeps.shown_address import show_url
 from sweeps.store import frames
 from sweeps.store.address import parse_url, sqlite_path
@@ -111,13 +112,10 @@ class Reader:
             return sweep, queries.trial_rows(connection, sweep.id, [TrialState.COMPLETE.value])
 
         sweep, rows = self._read(ask)
-        frame = frames.trials_frame(rows)
-        if len(sweep.metric_names) == 1:
-            ranked = frames.rank_by_objective(frame, sweep.metric_goals[0])
-            return ranked[ranked["objective"].notna()].head(k).reset_index(drop=True)
-        points = [(row["number"], row["objectives"]) for row in rows if row["objectives"]]
-        front = frames.pareto_numbers(points, sweep.metric_goals)[:k]
-        return frame.set_index("number", drop=False).loc[front].reset_index(drop=True)
+        single = len(sweep.metric_names) == 1
+        points = [(row["number"], (row["objective"],) if single else row["objectives"] or ()) for row in rows]
+        front = [item.number for item in ranked(points, sweep.metric_goals)[:k]]
+        return frames.trials_frame(rows).set_index("number", drop=False).loc[front].reset_index(drop=True)
 
     def picture(self, sha256: str) -> bytes:
         """Return a picture's PNG bytes; raises InputError when the store has no such picture."""

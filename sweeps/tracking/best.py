@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from restoration_core.errors import InputError, unknown
+from sweeps.search.pareto import ranked
 from sweeps.shown_address import show_url
-from sweeps.store.frames import pareto_numbers
 from sweeps.store.models import TrialState
 from sweeps.tracking.address import parse_mlflow_uri
 from sweeps.tracking.client import (
@@ -75,9 +75,7 @@ def best_from_mlflow(mlflow_uri: str, name: str, k: int = 10) -> pd.DataFrame:
         except Exception as error:
             why = f"MLflow at {show_url(address.uri)} does not answer: {one_line(error)}"
             raise InputError(f"{why}; {_STORE_INSTEAD}") from error
-    if len(metrics) > 1:
-        runs = _front(runs, metrics, goals)[:k]
-    return _frame(runs, metrics)
+    return _frame(_in_order(runs, metrics, goals)[:k], metrics)
 
 
 def _parents(client: MlflowClient, experiment: str) -> list[Run]:
@@ -111,14 +109,12 @@ def _pages(client: MlflowClient, experiment: str, filter_string: str, order: lis
     return runs
 
 
-def _front(runs: list[Run], metrics: list[str], goals: list[str]) -> list[Run]:
+def _in_order(runs: list[Run], metrics: list[str], goals: list[str]) -> list[Run]:
     by_number = {int(run.data.tags["trial"]): run for run in runs}
     points = [
-        (number, [run.data.metrics[metric_key(metric)] for metric in metrics])
-        for number, run in by_number.items()
-        if all(metric_key(metric) in run.data.metrics for metric in metrics)
+        (number, [run.data.metrics.get(metric_key(metric)) for metric in metrics]) for number, run in by_number.items()
     ]
-    return [by_number[number] for number in pareto_numbers(points, goals)]
+    return [by_number[item.number] for item in ranked(points, goals)]
 
 
 def _frame(runs: list[Run], metrics: list[str]) -> pd.DataFrame:

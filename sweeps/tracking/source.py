@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
+from sweeps.search.pareto import best
 from sweeps.store.engine import make_engine
 from sweeps.store.models import Curve, ImageMetric, Picture, Sweep, SweepImage, Trial, TrialPicture, TrialState
 from sweeps.tracking.names import image_labels
@@ -126,7 +127,7 @@ class Source:
             key=hashlib.sha256(identity.encode()).hexdigest()[:24],
             labels=labels,
             originals={labels[image]: png for image, png in images},
-            best=_best(row.metric_names, row.metric_goals, complete),
+            best=_best_values(row.metric_names, row.metric_goals, complete),
             counts=counts,
         )
 
@@ -176,14 +177,16 @@ class Source:
         }
 
 
-def _best(names: Sequence[str], goals: Sequence[str], metrics: Iterable[dict[str, Any] | None]) -> dict[str, float]:
+def _best_values(
+    names: Sequence[str], goals: Sequence[str], metrics: Iterable[dict[str, Any] | None]
+) -> dict[str, float]:
     rows = [row for row in metrics if row]
-    best: dict[str, float] = {}
+    values: dict[str, float] = {}
     for name, goal in zip(names, goals, strict=True):
-        values = [row[name] for row in rows if row.get(name) is not None]
-        if values:
-            best[name] = min(values) if goal == "minimize" else max(values)
-    return best
+        found = best(((place, (row.get(name),)) for place, row in enumerate(rows)), [goal])
+        if found is not None:
+            values[name] = found.values[0]
+    return values
 
 
 def _digest(*parts: Any) -> str:

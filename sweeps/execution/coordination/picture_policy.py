@@ -22,29 +22,14 @@ class PicturePolicy:
     def __init__(self, images: str, goals: Sequence[str]) -> None:
         self._images, self._goals = images, tuple(goals)
         self._searched = Standing(goals)
-        self._shown = -1
 
     def add(self, number: int, values: Sequence[float], baseline: bool) -> bool:
         """Note a completed trial, in the order in which they end; return whether its pictures are kept."""
-        best = not baseline and self._is_best(number, values)
+        best = not baseline and self._searched.add(number, values)
         return self._images == "all" or (self._images == "best" and (baseline or best))
 
     def copy(self) -> PicturePolicy:
         """Return a policy that knows the same trials and goes its own way."""
         twin = PicturePolicy(self._images, self._goals)
-        twin._searched, twin._shown = self._searched.copy(), self._shown
+        twin._searched = self._searched.copy()
         return twin
-
-    def _is_best(self, number: int, values: Sequence[float]) -> bool:
-        """Note a searched trial; return whether it may now be shown as the best, or on the front.
-
-        Of two equal trials the one with the lower number is shown as the best; of equal ones on a front, both are.
-        """
-        if self._searched.add(number, values):
-            self._shown = number
-            return True
-        equal = any(item.values == tuple(map(float, values)) for item in self._searched.front)
-        if not equal or (len(self._goals) == 1 and number > self._shown):
-            return False
-        self._shown = number
-        return True

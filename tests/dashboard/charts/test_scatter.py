@@ -16,11 +16,11 @@ def test_points_are_the_searched_trials_at_their_parameter(trials):
     assert figure.layout.xaxis.type == "log"
 
 
-def test_the_ring_is_on_the_best_searched_trial_the_lower_number_on_a_tie(trials):
-    ring = named(parameter_scatter(trials, "weight", "objective", "mse", scale="log"), "best")
+def test_the_ring_is_on_the_trial_that_is_given(trials):
+    ring = named(parameter_scatter(trials, "weight", "objective", "mse", scale="log", best=3), "best")
     assert (list(ring.x), list(ring.y)) == ([1e-1], [0.1])
-    ring = named(parameter_scatter(trials, "weight", "metrics.b", "b", scale="log", goal="maximize"), "best")
-    assert list(ring.y) == [9.0]
+    figure = parameter_scatter(trials, "weight", "objective", "mse", scale="log")
+    assert "best" not in [item.name for item in figure.data]
 
 
 def test_a_baseline_without_a_place_on_the_axis_is_a_line_at_its_value(trials):

@@ -14,7 +14,6 @@ from restoration_core.errors import InputError
 from restoration_core.images.differences import signed_difference
 from sweeps.execution.protocol import EncodedPicture, PictureRecord
 from sweeps.store import FinishedTrial, Reader, TrialState, Writer
-from sweeps.store.frames import pareto_numbers
 from tests.contracts.store_contract import IMAGES, new_sweep, new_trials, png, record
 from tests.sweeps.store.conftest import fill
 
@@ -115,19 +114,6 @@ def test_best_of_several_metrics_is_the_pareto_front(writer: Writer, reader: Rea
     assert list(reader.best("two")["number"]) == [4, 0, 5, 1]
     assert list(reader.best("two", 3)["number"]) == [4, 0, 5]
     assert reader.sweeps()["best_number"].isna().all()
-
-
-def test_the_pareto_front_agrees_with_the_definition_on_random_points() -> None:
-    random = np.random.default_rng(0)
-    for goals in (("minimize", "minimize"), ("maximize", "minimize", "maximize")):
-        values = random.integers(0, 6, (60, len(goals))).astype(float)
-        signs = np.array([-1.0 if goal == "maximize" else 1.0 for goal in goals])
-        signed = values * signs
-        expected = {
-            i for i in range(60)
-            if not any((signed[j] <= signed[i]).all() and (signed[j] < signed[i]).any() for j in range(60))
-        }  # fmt: skip
-        assert set(pareto_numbers(enumerate(values.tolist()), goals)) == expected
 
 
 def test_an_unknown_trial_names_the_valid_numbers(writer: Writer, reader: Reader) -> None:
