@@ -13,6 +13,7 @@ from restoration_core.commands.tables import cell
 from sweeps.commands.best_table import best_trials, print_best
 from sweeps.commands.common import MOST_TRIALS, Addresses, address_options, json_option, print_json
 from sweeps.commands.ending import Ending, tell_behind
+from sweeps.commands.failed_trials import failed_trials
 from sweeps.commands.verdict_table import print_verdict
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ _NO_VERDICT = click.option(
 @_NO_VERDICT
 @address_options
 def run(file: str, runner: str, name: str | None, again: bool, no_verdict: bool, addresses: Addresses) -> None:
-    """Run the sweep in FILE to its end and print the best trials."""
+    """Run the sweep in FILE to its end and print the best trials.
+
+    The exit status is 1 when the run failed or had to stop, when no trial was completed, and when a trial failed by
+    anything but its parameters: numbers that are not finite are a result that a search may have.
+    """
     from sweeps.spec.load import load_spec
 
     spec = load_spec(file)
@@ -60,12 +65,14 @@ def run(file: str, runner: str, name: str | None, again: bool, no_verdict: bool,
 @click.command(short_help="Run what is left of a sweep.")
 @click.argument("name")
 @_RUNNER
+@click.option("--retry-failed", is_flag=True, help="Run failed trials again as well, under their own numbers.")
 @_NO_VERDICT
 @address_options
-def resume(name: str, runner: str, no_verdict: bool, addresses: Addresses) -> None:
+def resume(name: str, runner: str, retry_failed: bool, no_verdict: bool, addresses: Addresses) -> None:
     """Run what is left of sweep NAME, from the store alone.
 
     NAME may be the spec's file: then it is checked that the sweep was started with just this spec, which it keeps.
+    The exit status is that of `sweep run`.
     """
     from sweeps.lifecycle.resume import resume as resume_sweep
 
@@ -79,6 +86,7 @@ def resume(name: str, runner: str, no_verdict: bool, addresses: Addresses) -> No
             runner=runner,
             mlflow_uri=addresses.mlflow,
             verdict=not no_verdict,
+            retry_failed=retry_failed,
             progress=ending.progress,
             behind=ending.behind,
         )
@@ -144,22 +152,16 @@ def _named_by(file: str, addresses: Addresses) -> str:
 
 
 def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
-    """Print what the sweep found and where it is; exit 1 when it failed."""
-    from sweeps.store import SweepStatus, open_reader
+    """Print what the sweep found and where it is; exit 1 when it failed, or a trial failed that should not have."""
+    from sweeps.store import SweepStatus
 
     name = outcome.name
-    reader = open_reader(addresses.store)
-    try:
-        failures = reader.trials(name, ["failed"])["failure"].dropna().value_counts().head(3).to_dict()
-    finally:
-        reader.close()
+    failures = failed_trials(addresses.store, name)
     best = best_trials(addresses.store, name, 5)
     if best.rows:
         print_best(best)
     for notice in outcome.run.notices if outcome.run is not None else ():
         click.echo(f"{name}: {notice}", err=True)
-    for reason, count in failures.items():
-        click.echo(f"{count} failed: {reason}", err=True)
     if outcome.verdict:
         print_verdict(outcome.verdict)
     click.echo(f"{name}: {_ended(outcome)}")
@@ -172,7 +174,8 @@ def _conclude(outcome: SweepOutcome, addresses: Addresses) -> None:
     click.echo(f"MLflow: {addresses.shown_mlflow}")
     tell_behind(name, addresses, outcome.untracked, outcome.tracking_error)
     click.echo(f"to look at it: restoration dashboard{addresses.options()}")
-    if outcome.status == SweepStatus.FAILED:
+    failures.tell(f"restoration sweep resume {name} --retry-failed{addresses.options()}")
+    if outcome.status == SweepStatus.FAILED or failures.wrong:
         click.get_current_context().exit(1)
 
 

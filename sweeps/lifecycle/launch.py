@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from restoration_core.errors import Failure
 from restoration_core.informing import guarded
 from restoration_core.interruption import check_interruption
 from sweeps.execution.holder import user_name
@@ -142,6 +143,8 @@ def carry_through(session: Session, job: Job, held: Hold, verdict: bool, progres
     with held.until_closed():
         report = session.run(job, watched)
         check_interruption()
+        if (reason := report.progress.get("stopped")) is not None:
+            raise Failure(f"the machine fails the trials, so the run stopped ({reason}); they stay to be run")
         startup_s = None if report.first_row_at is None else report.first_row_at - job.started_at
         status = SweepStatus.COMPLETE if report.progress["complete"] else SweepStatus.FAILED
         judged = conclude(job.store_url, job.sweep, job.context if verdict else None, held, status, watched, startup_s)

@@ -24,6 +24,7 @@ def resume(
     runner: str = "ray",
     mlflow_uri: str | None,
     verdict: bool = True,
+    retry_failed: bool = False,
     progress: Progress = lambda state: None,
     behind: Tracked = lambda pending, error: None,
 ) -> SweepOutcome:
@@ -35,6 +36,7 @@ def resume(
 
     Args:
         store_url, name: which sweep.
+        retry_failed: run failed trials again too, under their own numbers, with their next attempt.
         runner, mlflow_uri, verdict, progress, behind: see :func:`sweeps.lifecycle.launch.start`.
 
     Raises:
@@ -53,12 +55,15 @@ def resume(
         view = view_sweep(store_url, name)
         spec = SweepSpec.model_validate(view.spec)
         rows = writer.load_trials(sweep_id)
-        if len(rows) >= planned_trials(spec) and all(row.state != TrialState.RUNNING for row in rows):
+        open_states = {TrialState.RUNNING, TrialState.FAILED} if retry_failed else {TrialState.RUNNING}
+        if len(rows) >= planned_trials(spec) and all(row.state not in open_states for row in rows):
             outcome = _concluded(store_url, name, rows, writer, held, verdict, progress)
         else:
             with open_session(spec) as session:
                 context = stored_context(store_url, writer, view)
                 session.ready()
+                if retry_failed:
+                    writer.reopen_failed(sweep_id, held.lease.token)
                 job = Job(store_url, name, held.lease, context, started_at)
                 outcome = carry_through(session, job, held, verdict, progress)
     check_interruption()

@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from restoration_core.errors import Failure
 from sweeps.execution.coordinator import Coordinator
 from sweeps.execution.devices import check_gpus, device_here, gpus_here
+from sweeps.execution.failures import describe, is_of_the_machine
 from sweeps.execution.pack import PackSummary, run_pack
 from sweeps.execution.protocol import Exchange, Report, TrialRecord
 from sweeps.execution.runners.base import Job, Progress, RunReport
 from sweeps.execution.sizing import size_packs
+from sweeps.execution.worker_context import PackContext
 from sweeps.spec.models import SweepSpec
 
 
@@ -32,6 +35,15 @@ class _Announcing:
         stop = self._coordinator.report(reports)
         self._progress(self._coordinator.progress())
         return stop
+
+
+def _on_device(context: PackContext) -> PackContext:
+    try:
+        return context.on(device_here(context.spec))
+    except Exception as error:
+        if is_of_the_machine(error):
+            raise Failure(f"the network does not get onto the device: {describe(error)}") from error
+        raise
 
 
 @contextlib.contextmanager
@@ -55,7 +67,7 @@ class InProcess:
         packs: list[PackSummary] = []
         try:
             progress(coordinator.progress())
-            context = job.context.on(device_here(spec))
+            context = _on_device(job.context)
             sizing = size_packs(spec, cores=1, actors=1)
             family = uuid.uuid4().hex[:8]
             while coordinator.progress()["left"]:

@@ -14,7 +14,8 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, RunConfig, Trainable, TuneConfig, Tuner
 
 from restoration_core.errors import Failure
-from sweeps.execution.pack import PackSummary, run_pack
+from sweeps.execution.failures import describe
+from sweeps.execution.pack import PackSummary, give_back, run_pack
 from sweeps.execution.pack_searcher import PackSearcher
 from sweeps.execution.runners.base import Job, Progress, RunReport
 from sweeps.execution.runners.coordinator_actor import RemoteCoordinator, coordinator_actor
@@ -28,7 +29,8 @@ class PackTrainable(Trainable):  # type: ignore[misc]
     """One step is one pack. The context is built once per actor and serves all of its packs."""
 
     def setup(self, config: dict[str, Any], context: PackContext, coordinator: Any) -> None:
-        self._context = context.on("cuda" if ray.get_gpu_ids() else "cpu")
+        self._given: PackContext = context
+        self._context: PackContext | None = None
         self._coordinator = RemoteCoordinator(coordinator)
         self._order = config
 
@@ -38,6 +40,12 @@ class PackTrainable(Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         order = self._order
+        try:
+            if self._context is None:
+                self._context = self._given.on("cuda" if ray.get_gpu_ids() else "cpu")
+        except Exception as error:
+            summary = give_back(self._coordinator, self._given, order["pack"], order["first"], error)
+            return {"summary": asdict(summary), "done": True}
         summary = run_pack(
             self._coordinator,
             self._context,
@@ -60,11 +68,6 @@ class _Watcher(Callback):  # type: ignore[misc]
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         with self._noted():
             self.packs.append(PackSummary(**trial.last_result["summary"]))
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        with self._noted():
-            error = trial.get_error() or trial.get_pickled_error()
-            self.errors.append(" ".join(str(error).split())[:500])
 
     @contextlib.contextmanager
     def _noted(self) -> Iterator[None]:
@@ -115,13 +118,24 @@ def run_packs(job: Job, folder: Path, progress: Progress) -> RunReport:
             ),
         )
         with _shown(coordinator, progress):
-            tuner.fit()
+            results = tuner.fit()
         last = coordinator.progress()
+        lost = list(dict.fromkeys(map(_why, results.errors))) if searcher.lost_packs else []
+        if last["stopped"] is not None and lost:
+            last["stopped"] += f"; packs were lost: {', '.join(lost)}"
         progress(last)
         if last["left"] or last["running"]:
-            reasons = "; ".join(dict.fromkeys(watcher.errors)) or "Tune ended early"
+            reasons = "; ".join([*lost, *dict.fromkeys(watcher.errors)]) or "Tune ended early"
             raise Failure(f"{last['left'] + last['running']} trials were not run: {reasons}")
         return RunReport(last, tuple(watcher.packs), searcher.lost_packs)
+
+
+def _why(error: Exception) -> str:
+    """Return why a pack was lost in a few words; Ray's own fill a page."""
+    if isinstance(error, ray.exceptions.RayActorError):
+        return "a process was killed or crashed"
+    cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+    return describe(cause)[:500]
 
 
 @contextlib.contextmanager

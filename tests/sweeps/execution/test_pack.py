@@ -11,7 +11,7 @@ import torch
 
 from restoration_core.networks import open_network
 from restoration_core.reconstruction import BatchSolver
-from sweeps.execution.pack import run_pack
+from sweeps.execution.pack import give_back, run_pack
 from sweeps.execution.protocol import Acknowledgement, Assignment, Exchange, Report, TrialRecord
 from sweeps.execution.worker_context import PackContext
 from sweeps.trial.metrics import Measuring
@@ -280,3 +280,14 @@ def test_a_record_says_whether_the_machine_or_the_trial_failed(
     run_pack(queue, context(), width=2, quota=2, pack="p")
     assert [record.of_the_machine for record in queue.records.values()] == [of_the_machine] * 2
     assert all((record.failure or "").startswith(type(error).__name__) for record in queue.records.values())
+
+
+def test_a_process_that_cannot_compute_at_all_gives_its_trials_back_with_the_reason() -> None:
+    queue = Queue([])
+    trials = [Assignment(number, 1, GOOD, number) for number in range(3)]
+    summary = give_back(queue, context(), "p", trials, AssertionError("Torch not compiled with CUDA enabled"))
+    assert [record.failure for record in queue.records.values()] == [
+        "AssertionError: Torch not compiled with CUDA enabled"
+    ] * 3
+    assert all(record.of_the_machine for record in queue.records.values())
+    assert (summary.trials, summary.failed) == (3, 3)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
+from restoration_core.errors import Failure
 from sweeps.execution.pack_searcher import PackSearcher
 from sweeps.execution.protocol import Assignment
 from sweeps.lifecycle.launch import start
@@ -106,6 +107,27 @@ def test_an_error_of_the_coordinator_arrives_as_the_one_line_it_is(tmp_path: Pat
         start(spec, runner="ray", store_url=url, mlflow_uri=None, verdict=False, progress=take_over)
     assert type(caught.value) is StaleLease
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_when_every_pack_is_killed_the_run_stops_with_the_reason_and_no_trial_is_failed(tmp_path: Path) -> None:
+    url = store(tmp_path)
+
+    def kill(state: Any) -> None:
+        if state["running"]:
+            for pid in children(os.getpid()):
+                if called(pid).startswith("ray::") and "Trainable" in called(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+    spec = make_spec(
+        budget={"iterations": 100_000}, method={"sampler": "random", "trials": 4}, resources={"actors": 1, "pack": 2}
+    )
+    with pytest.raises(Failure, match=r"trial 0 failed 3 times .*a process was killed or crashed.*stay to be run"):
+        start(spec, runner="ray", store_url=url, mlflow_uri=None, verdict=False, progress=kill)
+    reader = open_reader(url)
+    assert {row["state"] for row in reader.trial_rows("test")} == {"running"}
+    assert reader.sweep("test").status == "interrupted"
+    reader.close()
 
 
 def held_token(folder: Path) -> int:
