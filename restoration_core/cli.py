@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
 
@@ -53,6 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
     The status tells of the work, not of its output: where nobody can read what a run prints, it goes on in silence.
     """
     protect_output()
+    # Read when torch is loaded: on a busy core, OpenMP threads that spin while they wait cost up to 40 x.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         with interruptible():
             status = restoration.main(arguments, "restoration", standalone_mode=False)

@@ -51,7 +51,7 @@ def draw(sweep: str, store: str, path: Path, side: int) -> None:
     given = GivenTrials([Assignment(item.number, 0, item.parameters, seed, item.baseline) for item in entrants])
     run_pack(given, context, width=len(entrants), quota=len(entrants), pack="drawing")
     records = {record.number: record for record in given.records}
-    labels = [f"{item.baseline or 'best of the search'}: {_psnr(records[item.number])}" for item in entrants]
+    labels = [f"{item.baseline or 'best trial'}: {_psnr(records[item.number])}" for item in entrants]
     columns = [("original", _originals(context.images))]
     columns += [(label, _made(records[item.number])) for label, item in zip(labels, entrants, strict=True)]
     path.parent.mkdir(parents=True, exist_ok=True)
