@@ -15,8 +15,6 @@ ALLOWED = {
     "_dynamo": "torch._dynamo, named to show that it is not imported",
     "_module": "the layers of a tail",
     "_LPIPS": "torchmetrics' network without its learned weights, to compare with",
-    "_validate_metric": "MLflow's own check of names",
-    "_validate_param": "MLflow's own check of names",
 }
 PRIVATE = re.compile(r"_[A-Za-z]\w*\Z")
 PATCHING = {"setattr", "delattr", "getattr"}

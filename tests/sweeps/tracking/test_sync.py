@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from restoration_core.errors import InputError
 from sweeps.store.models import SweepStatus
 from sweeps.store.reader import open_reader
 from sweeps.tracking import best_from_mlflow, sync
-from sweeps.tracking.address import parse_mlflow_uri
+from sweeps.tracking.address import Address, parse_mlflow_uri
 from sweeps.tracking.client import open_client, quiet_mlflow
 from sweeps.tracking.delivery import Deliverer
 from sweeps.tracking.drain import Drain
@@ -154,30 +155,50 @@ def test_an_mlflow_that_lost_runs_is_filled_again_though_the_outbox_says_deliver
     assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
 
 
-@pytest.mark.parametrize("step", ["_write_files", "_log"])
+class CutOff:
+    """MLflow's client, whose connection breaks right after the ``last`` call of one method."""
+
+    def __init__(self, client: Any, method: str, last: int) -> None:
+        self._client, self._method, self._last = client, method, last
+        self.runs: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        if name != self._method:
+            return call
+
+        def cut_off(run_id: str, *rest: Any, **named: Any) -> None:
+            call(run_id, *rest, **named)
+            self.runs.append(run_id)
+            if len(self.runs) == self._last:
+                raise ConnectionError("killed here")
+
+        return cut_off
+
+
+# The third run: each has two pictures, the sweep's own run comes before with its spec and a verdict as well.
+@pytest.mark.parametrize(("step", "last"), [("log_artifact", 8), ("log_batch", 3)])
 def test_a_run_cut_off_half_way_is_completed_without_a_second_one(
-    sweep: StoredSweep, mlflow_uri: str, step: str, monkeypatch: pytest.MonkeyPatch
+    sweep: StoredSweep, mlflow_uri: str, step: str, last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = getattr(Deliverer, step)
-    seen: list[str] = []
+    clients: list[CutOff] = []
 
-    def cut_off(self: Deliverer, run_id: str, *rest: Any, **named: Any) -> None:
-        whole(self, run_id, *rest, **named)
-        seen.append(run_id)
-        if len(seen) == 3:
-            raise ConnectionError("killed here")
+    def broken(address: Address) -> CutOff:
+        clients.append(CutOff(open_client(address), step, last))
+        return clients[-1]
 
-    monkeypatch.setattr(Deliverer, step, cut_off)
+    monkeypatch.setattr(importlib.import_module("sweeps.tracking.sync"), "open_client", broken)
     report = sync(sweep.url, mlflow_uri)
     assert (report.failed, report.error) == (1, "killed here")
     monkeypatch.undo()
+    seen = clients[0].runs[last - 1]
     cut = [run for run in asked.trials(mlflow_uri).values() if run.info.status == "RUNNING"]
-    assert [run.info.run_id for run in cut] == [seen[2]]
+    assert [run.info.run_id for run in cut] == [seen]
     assert sweep.pending() == 1
     assert sync(sweep.url, mlflow_uri).delivered == 1
     runs = asked.trials(mlflow_uri)
     assert sorted(runs) == [0, 1, 2, 3, 4]
-    whole_points = len(asked.client(mlflow_uri).get_metric_history(seen[2], "curves/objective/sample_coffee"))
+    whole_points = len(asked.client(mlflow_uri).get_metric_history(seen, "curves/objective/sample_coffee"))
     assert whole_points == 5
     assert sweep.pending() == 0
 
