@@ -19,7 +19,7 @@ def metric_layers(name: str, classifier: Classifier, matched: Iterable[str], siz
 
     Args:
         name: as for :func:`parse_metric`. If it names no layers, ``feature_error`` compares the matched ones, and a
-            perceptual metric those of :func:`~restoration_core.networks.spread_layers.spread_layers`.
+            perceptual metric those of :func:`~restoration_core.networks.layer_names.spread_layers.spread_layers`.
         classifier: the network.
         matched: layers that the reconstruction was fitted to.
         size: side of the pictures in pixels.
@@ -27,7 +27,7 @@ def metric_layers(name: str, classifier: Classifier, matched: Iterable[str], siz
     Raises:
         InputError: for an unknown metric or layer, and a layer that does not take this size.
     """
-    from restoration_core.networks.spread_layers import spread_layers
+    from restoration_core.networks.layer_names.spread_layers import spread_layers
 
     metric, named = parse_metric(name)
     if metric.needs == "images":

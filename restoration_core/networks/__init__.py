@@ -1,5 +1,6 @@
 """Classifiers cut open: named layers, preprocessing, weights; torchvision is imported when one of its is opened."""
 
+from restoration_core.networks.bundled.training import TrainingRecipe, TrainingReport, train_cifar_alexnet
 from restoration_core.networks.catalogue import (
     NetworkEntry,
     network_entries,
@@ -9,7 +10,6 @@ from restoration_core.networks.catalogue import (
 )
 from restoration_core.networks.classifier import Classifier
 from restoration_core.networks.feature_network import FeatureNetwork
-from restoration_core.networks.training import TrainingRecipe, TrainingReport, train_cifar_alexnet
 from restoration_core.networks.weights import is_path
 
 __all__ = [

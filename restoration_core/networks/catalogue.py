@@ -13,17 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from restoration_core.errors import InputError, unknown
-from restoration_core.networks import caffe_alexnet, cifar_alexnet
-from restoration_core.networks.block_layers import inception_v3_layers, resnet_layers, squeezenet_layers
 from restoration_core.networks.building import WithoutDrawing, seeded
+from restoration_core.networks.bundled import cifar_alexnet
 from restoration_core.networks.classifier import Classifier
+from restoration_core.networks.layer_names.block_layers import inception_v3_layers, resnet_layers, squeezenet_layers
+from restoration_core.networks.layer_names.thesis_layers import alexnet_layers, sequential_layers
 from restoration_core.networks.own_module import is_own_module, open_own_module
-from restoration_core.networks.published_tensors import load_published
-from restoration_core.networks.thesis_layers import alexnet_layers, sequential_layers
+from restoration_core.networks.published import caffe_alexnet
+from restoration_core.networks.published.published_tensors import load_published
 from restoration_core.networks.weights import SUFFIXES, download_state_dict, is_path, load_into, read_state_dict
 from restoration_core.paths import user_path
 
-BUNDLED = Path(__file__).parent / "data" / "cifar_alexnet.safetensors"
+BUNDLED = Path(__file__).parent / "bundled" / "data" / "cifar_alexnet.safetensors"
 IMAGENET_MEAN, IMAGENET_STD, IMAGENET_SIZE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224
 OWN_NAMES = ("cifar_alexnet", "caffe_alexnet")
 _READABLE = ("alexnet", "vgg", "resnet", "resnext", "wide_resnet", "squeezenet", "inception_v3")

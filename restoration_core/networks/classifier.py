@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks.separate_rows import separate_rows
-from restoration_core.networks.trace import Call, trace
+from restoration_core.networks.tracing.trace import Call, trace
 
 _LARGEST_PROBED_SIZE = 4096
 _LARGEST_COMPUTED_SIZE = 256

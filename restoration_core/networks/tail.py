@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks.classifier import Classifier
-from restoration_core.networks.trace import Call, trace
+from restoration_core.networks.tracing.trace import Call, trace
 from restoration_core.seeds import derive_seed
 
 _REFERENCE_PICTURES = 8

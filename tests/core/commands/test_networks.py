@@ -80,7 +80,7 @@ def test_an_interrupted_training_leaves_nothing_behind(tmp_path: Path, monkeypat
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("restoration_core.networks.training.fold_batch_norm", interrupt)
+    monkeypatch.setattr("restoration_core.networks.bundled.training.fold_batch_norm", interrupt)
     out = tmp_path / "mine.safetensors"
     result = CliRunner().invoke(network, ["train", "--data", str(tmp_path), "--out", str(out), "--epochs", "1"])
     assert result.exit_code != 0

@@ -115,7 +115,7 @@ def test_layers_are_the_metrics_own_the_matched_or_spread_over_the_scales(networ
 )
 def test_spread_layers_are_the_first_activation_at_each_stride(name: str, expected: str) -> None:
     from restoration_core.networks import outline_network
-    from restoration_core.networks.spread_layers import spread_layers
+    from restoration_core.networks.layer_names.spread_layers import spread_layers
 
     assert list(spread_layers(outline_network(name), 96)) == expected.split()
 
@@ -124,7 +124,7 @@ def test_spread_layers_of_networks_without_readable_names_are_activations() -> N
     from torch import nn
 
     from restoration_core.networks import outline_network
-    from restoration_core.networks.spread_layers import spread_layers
+    from restoration_core.networks.layer_names.spread_layers import spread_layers
 
     outline = outline_network("mobilenet_v3_small")
     layers = spread_layers(outline, 96)

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from restoration_core.errors import InputError
 from restoration_core.networks import network_entries, network_names, open_network, outline_network
+from restoration_core.networks.bundled.cifar_alexnet import MEAN, STD, CifarAlexNet
 from restoration_core.networks.catalogue import BUNDLED
-from restoration_core.networks.cifar_alexnet import MEAN, STD, CifarAlexNet
 
 CIFAR_LAYERS = [
     *("conv1/lin", "conv1/relu", "lrn1", "pool1", "conv2/lin", "conv2/relu", "lrn2", "pool2"),
@@ -65,7 +65,7 @@ def test_alexnet_has_the_thesis_layers_with_the_geometry_mv16_tabulates() -> Non
 def test_vgg16_layers_are_named_by_stage() -> None:
     from torchvision.models import vgg16
 
-    from restoration_core.networks.thesis_layers import sequential_layers
+    from restoration_core.networks.layer_names.thesis_layers import sequential_layers
 
     with torch.device("meta"):
         module = vgg16()

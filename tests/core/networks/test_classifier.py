@@ -200,7 +200,7 @@ def test_receptive_field_and_stride_are_the_support_of_the_gradient(layer: str) 
 
 
 def test_tracing_and_meta_tracing_agree(small: Classifier) -> None:
-    from restoration_core.networks.trace import trace
+    from restoration_core.networks.tracing.trace import trace
 
     real, meta = (trace(small.module, 32, 32, compute=compute) for compute in (True, False))
     assert real == meta

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restoration_core.errors import InputError
-from restoration_core.networks.cifar_alexnet import MEAN, STD, CifarAlexNet, fold_batch_norm
+from restoration_core.networks.bundled.cifar_alexnet import MEAN, STD, CifarAlexNet, fold_batch_norm
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from restoration_core.errors import InputError
-from restoration_core.networks.training import TrainingRecipe, load_cifar10, train_cifar_alexnet
+from restoration_core.networks.bundled.training import TrainingRecipe, load_cifar10, train_cifar_alexnet
 
 
 def write_cifar(folder: Path, count: int = 64) -> tuple[np.ndarray, np.ndarray]:

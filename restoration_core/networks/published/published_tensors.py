@@ -35,7 +35,7 @@ def load_published(module: nn.Module, tensors: Mapping[str, Tensor], where: str)
     - MatConvNet's (``conv1f``): ``(11, 11, 3, 96)``, dense layers as convolutions, red before green and blue.
 
     Args:
-        module: a :class:`~restoration_core.networks.caffe_alexnet.CaffeAlexNet`.
+        module: a :class:`~restoration_core.networks.published.caffe_alexnet.CaffeAlexNet`.
         tensors: name -> tensor.
         where: what the error calls them.
 

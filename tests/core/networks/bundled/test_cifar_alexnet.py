@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from restoration_core.networks.bundled.cifar_alexnet import CifarAlexNet, LocalResponseNorm, fold_batch_norm
 from restoration_core.networks.catalogue import BUNDLED
-from restoration_core.networks.cifar_alexnet import CifarAlexNet, LocalResponseNorm, fold_batch_norm
 
 
 @pytest.mark.parametrize(("channels", "size", "alpha", "k"), [(48, 5, 0.05, 1.0), (7, 3, 2.0, 2.0), (3, 5, 1.0, 1.0)])

@@ -11,7 +11,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from restoration_core.networks.geometry import Geometry, GeometryMode
+from restoration_core.networks.tracing.geometry import Geometry, GeometryMode
 
 
 @dataclass(frozen=True)

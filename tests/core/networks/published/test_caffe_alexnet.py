@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier, open_network, outline_network
 from restoration_core.networks.building import WithoutDrawing, seeded
-from restoration_core.networks.caffe_alexnet import CaffeAlexNet
-from restoration_core.networks.published_tensors import load_published
+from restoration_core.networks.published.caffe_alexnet import CaffeAlexNet
+from restoration_core.networks.published.published_tensors import load_published
 
 LAYERS = [f"conv{i}" for i in range(1, 6)] + ["fc6", "fc7", "fc8"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from restoration_core.networks.cifar_alexnet import LocalResponseNorm
+from restoration_core.networks.bundled.cifar_alexnet import LocalResponseNorm
 
 MEAN_PIXEL_BGR = (104.00698793, 116.66876762, 122.67891434)
 """Mean of the ILSVRC-2012 training pictures on 0..255, as published with Caffe."""

@@ -1,0 +1,1 @@
+"""Caffe's AlexNet and the tensors that were published for it."""

@@ -1,0 +1,1 @@
+"""Passes that are only watched: which layers run, in which shapes, seeing which pixels."""
