@@ -146,7 +146,7 @@ def _open_cifar_alexnet(weights: str, seed: int) -> Classifier:
         path = BUNDLED if weights == "bundled" else user_path(weights)
         load_into(module, read_state_dict(path), str(path))
     mean, std, size = cifar_alexnet.MEAN, cifar_alexnet.STD, cifar_alexnet.NATIVE_SIZE
-    return Classifier(module, "cifar_alexnet", alexnet_layers(), mean, std, size)
+    return Classifier(module, "cifar_alexnet", alexnet_layers(), mean, std, size, known=True)
 
 
 def _open_caffe_alexnet(weights: str | None, seed: int) -> Classifier:
@@ -160,7 +160,7 @@ def _open_caffe_alexnet(weights: str | None, seed: int) -> Classifier:
         path = user_path(weights)
         load_published(module, read_state_dict(path), str(path))
     mean, std, size = caffe_alexnet.MEAN, caffe_alexnet.STD, caffe_alexnet.NATIVE_SIZE
-    return Classifier(module, "caffe_alexnet", alexnet_layers(), mean, std, size)
+    return Classifier(module, "caffe_alexnet", alexnet_layers(), mean, std, size, known=True)
 
 
 def _open_torchvision(name: str, weights: str, seed: int) -> Classifier:
@@ -216,7 +216,7 @@ def _cut_open(name: str, module: nn.Module, chosen: Any) -> Classifier:
     elif isinstance(module, models.Inception3):
         names = inception_v3_layers(module)
     names = None if names is None else {**names, "softmax": "softmax"}
-    return Classifier(_with_softmax(module), name, names, mean, std, size)
+    return Classifier(_with_softmax(module), name, names, mean, std, size, known=True)
 
 
 def _with_softmax(module: nn.Module) -> nn.Module:

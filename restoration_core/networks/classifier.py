@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -12,12 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from restoration_core.errors import InputError, unknown
-from restoration_core.networks.separate_rows import separate_rows
-from restoration_core.networks.tracing.trace import Call, trace
+from restoration_core.networks.layer_names.naming import NamedLayers, name_layers, no_layer
+from restoration_core.networks.preparing import lay_out, materialise, prepare, unwrap
+from restoration_core.networks.separate_rows import row_chunks
+from restoration_core.networks.tracing.trace import Trace, said, trace
+from restoration_core.networks.tracing.try_out import TryOut, forget_graphs, try_out, two_pictures
 
 _LARGEST_PROBED_SIZE = 4096
 _LARGEST_COMPUTED_SIZE = 256
-_MOST_PATHS = 12
+_TRIED_SIZE = 64
+"""Side in pixels of the two pictures that a network is tried with, where it takes them."""
 
 
 class _AllTapped(Exception):
@@ -27,29 +30,33 @@ class _AllTapped(Exception):
 class Classifier:
     """A frozen network in evaluation mode whose layers are read by name.
 
-    Activations that work in place are switched to work out of place, so that ``conv1/lin`` holds the values before
-    the ReLU, and dense layers become :class:`SeparateRowsLinear`; the function stays the same. Its features are read
-    from one thread at a time.
+    The network is tried with two different pictures: what does not follow the picture row by row is no layer, and a
+    network that is no function of each row is refused. Its features are read from one thread at a time; on a CPU a
+    row's are the same to the last bit in any batch of two or more, see :mod:`~restoration_core.networks.separate_rows`.
 
     Args:
-        module: input ``(B, 3, H, W)``, normalised with ``mean`` and ``std``. Taken over: frozen, put into evaluation
-            mode and ``channels_last``.
+        module: input ``(B, 3, H, W)``, normalised with ``mean`` and ``std``. Taken over: wrappers come off, it is
+            frozen, put into evaluation mode, and ``channels_last`` where it can be.
         name: what users call the network.
         names: readable layer name -> module path (``path:2`` for a module's second call); the first of several names
             of one layer is the one it is listed under. None to list every layer under its module path.
         mean, std: per channel, of RGB in [0, 1]: the network sees ``(x - mean) / std``.
         native_size: side in pixels of the square pictures it was trained on.
+        known: it is one of ours or torchvision's, whose features are functions of each row: the pass that finds the
+            layers is enough.
 
     Attributes:
         name, mean, std, native_size: as given.
         module: the network itself.
+        memory_format: in which pictures are handed to it.
         layers: readable names in forward order.
         calls: how each layer is reached: its name, in forward order -> the call of a module.
         channels, deviation, takes_pictures: as :class:`FeatureNetwork` asks for.
 
     Raises:
-        InputError: for a module path that the network does not run, a name that is another module's path, or a network
-            that does not take its native size.
+        InputError: for a module path that the network does not run or that is no layer, a name that is another
+            module's path, or a network that does not take its native size, is compiled to a ScriptModule, gives other
+            values at each pass, or mixes the pictures of a batch.
     """
 
     channels = 3
@@ -64,45 +71,78 @@ class Classifier:
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
         native_size: int,
+        *,
+        known: bool = False,
     ) -> None:
         self.name, self.mean, self.std, self.native_size = name, mean, std, native_size
-        self.module = _prepare(module)
-        pass_ = trace(self.module, native_size, native_size)
-        if pass_.error is not None:
-            raise InputError(f"{name}: does not take pictures of {native_size} x {native_size}: {pass_.error}")
-        self.calls: dict[str, Call] = {}
-        self._aliases: dict[str, str] = {}
-        self._name_layers(pass_.calls, names)
-        self._depths = {layer: depth for depth, layer in enumerate(self.calls)}
-        native = {self._aliases[_key(c)]: c.shape for c in pass_.calls if _key(c) in self._aliases}
-        self._shapes: dict[tuple[int, int], dict[str, tuple[int, ...]]] = {(native_size, native_size): native}
+        self.module = unwrap(module, name)
+        try:
+            materialise(self.module, native_size)
+        except Exception as problem:  # a user's own network may raise anything
+            raise InputError(self._does_not_take(said(problem))) from problem
+        prepare(self.module)
         parameter = next(self.module.parameters(), torch.empty(0))
         self._set_affine(parameter.device, parameter.dtype if parameter.is_floating_point() else torch.float32)
+        passed, tried = self._open(known)
+        self._layers: NamedLayers = name_layers(name, self.module, passed, tried.faults, names)
+        self.calls, self.layers = self._layers.calls, self._layers.listed
+        if not self.layers:
+            why = [f"{path!r}: {reason}" for path, reason in self._layers.refused.items()]
+            raise InputError(
+                f"network {name!r} has no layer to match ({', '.join(why[:1]) or 'it runs no modules'}); valid: "
+                "modules that each return one tensor, with a row for each picture, through which gradients flow"
+            )
+        self._depths = {layer: depth for depth, layer in enumerate(self.calls)}
+        self._shapes: dict[tuple[int, int], dict[str, tuple[int, ...]]] = {
+            (native_size, native_size): self._shapes_in(passed)
+        }
 
-    def _name_layers(self, calls: tuple[Call, ...], names: Mapping[str, str] | None) -> None:
-        readable_of = self._readable_names({_key(call): call for call in calls}, names or {})
-        for call in calls:
-            unnamed = call.value not in readable_of
-            if unnamed and isinstance(self.module.get_submodule(call.path), nn.Dropout | nn.Identity):
+    def _does_not_take(self, reason: str) -> str:
+        size = self.native_size
+        return f"{self.name}: does not take pictures of {size} x {size}: {reason}"
+
+    def _open(self, known: bool) -> tuple[Trace, TryOut]:
+        """Pass pictures through the network in the memory format that it takes."""
+        # On CPUs channels_last takes 0.6-0.9 of the time, and it is what GPUs' convolutions want. A network that
+        # looks at its maps through view() takes the other.
+        faults = []
+        for self.memory_format in (torch.channels_last, torch.contiguous_format):
+            lay_out(self.module, self.memory_format)
+            passed = trace(
+                self.module, self.native_size, self.native_size, memory_format=self.memory_format, graph=True
+            )
+            if passed.error is not None:
+                faults.append(self._does_not_take(passed.error))
                 continue
-            layer = readable_of.get(call.value, _key(call))
-            self._aliases[_key(call)] = next((n for n, c in self.calls.items() if c.value == call.value), layer)
-            if self._aliases[_key(call)] == layer:
-                self.calls.setdefault(layer, call)
-        self.layers = tuple(layer for layer in self.calls if names is None or layer in names)
+            tried = TryOut() if known else self._try_out(passed)
+            if tried.error is None:
+                break
+            faults.append(f"{self.name}: takes one picture but not two together: {tried.error}; valid: a batch")
+        else:
+            raise InputError(faults[-1])
+        if tried.refusal is not None:
+            raise InputError(
+                f"network {self.name!r} is no function of each picture: {tried.refusal}; valid: a network whose "
+                "eval() turns dropout off and batch statistics to the stored ones"
+            )
+        return passed, tried
 
-    def _readable_names(self, by_key: Mapping[str, Call], names: Mapping[str, str]) -> dict[int, str]:
-        """Return value -> its first name; further names of the same value become other names of that layer."""
-        readable_of: dict[int, str] = {}
-        for readable, path in names.items():
-            if path not in by_key:
-                raise InputError(f"{self.name}: {_unknown_path(path, by_key)}")
-            value = by_key[path].value
-            if by_key.get(readable, by_key[path]).value != value:
-                message = f"layer name {readable!r} of {path} is the path of another module; valid: another name"
-                raise InputError(f"{self.name}: {message}")
-            self._aliases[readable] = readable_of.setdefault(value, readable)
-        return readable_of
+    def _try_out(self, passed: Trace) -> TryOut:
+        """Try it at a small size, and at the native one where that runs other layers."""
+        ran = {(call.path, call.number) for call in passed.calls}
+        for size in sorted({min(_TRIED_SIZE, self.native_size), self.native_size}):
+            tried = try_out(self.module, self._run, two_pictures(size, self._mean))
+            if tried.error is None and ran <= tried.ran:
+                break
+        return tried
+
+    def _run(self, pictures: Tensor) -> None:
+        normalised = (pictures - self._mean) / self._std
+        self.module(normalised.contiguous(memory_format=self.memory_format))
+
+    def _shapes_in(self, passed: Trace) -> dict[str, tuple[int, ...]]:
+        aliases = self._layers.aliases
+        return {aliases[c.key]: c.shape for c in passed.calls if c.key in aliases and c.fault is None}
 
     def _set_affine(self, device: torch.device, dtype: torch.dtype) -> None:
         self._mean = torch.tensor(self.mean, device=device, dtype=dtype).reshape(1, 3, 1, 1)
@@ -133,6 +173,7 @@ class Classifier:
         if torch.empty(0, device=device).device == self.device and dtype == self.dtype:
             return self
         moved = copy.copy(self)
+        forget_graphs(self.module)
         moved.__dict__["weights_id"] = self.weights_id  # the identity of the weights, not of their rounding
         moved.module = copy.deepcopy(self.module).to(device=device, dtype=dtype)
         moved._set_affine(torch.device(device), dtype)
@@ -142,12 +183,14 @@ class Classifier:
         """Return the layer's name for a readable name or a module path.
 
         Raises:
-            InputError: for an unknown layer, with the nearest match.
+            InputError: for an unknown layer, with the nearest match, and for a module that is no layer.
         """
         if name in self.calls:
             return name
-        if name in self._aliases:
-            return self._aliases[name]
+        if name in self._layers.aliases:
+            return self._layers.aliases[name]
+        if name in self._layers.refused:
+            raise InputError(no_layer(self.name, name, self._layers.refused[name]))
         raise InputError(unknown(f"layer of {self.name}", name, self.layers, f"restoration networks {self.name}"))
 
     def features(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
@@ -168,24 +211,28 @@ class Classifier:
             self._shape(layer, x.shape[-2], x.shape[-1])
         if not wanted:
             return {}
+        parts = [self._tapped(chunk, set(wanted.values())) for chunk in row_chunks(x)]
+        maps = parts[0] if len(parts) == 1 else {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+        return {name: maps[layer] for name, layer in wanted.items()}
+
+    def _tapped(self, x: Tensor, layers: set[str]) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        normalised = (x - self._mean) / self._std
         tapped: dict[str, dict[int, str]] = {}
-        for layer in set(wanted.values()):
+        for layer in layers:
             call = self.calls[layer]
             tapped.setdefault(call.path, {})[call.number] = layer
         handles = []
         try:
             for path, numbers in tapped.items():
                 module = self.module.get_submodule(path)
-                handles.append(module.register_forward_hook(self._tap(numbers, found, len(set(wanted.values())))))
-            self.module(normalised.contiguous(memory_format=torch.channels_last))
+                handles.append(module.register_forward_hook(self._tap(numbers, found, len(layers))))
+            self._run(x)
         except _AllTapped:
             pass
         finally:
             for handle in handles:
                 handle.remove()
-        return {name: found[layer] for name, layer in wanted.items()}
+        return found
 
     def _tap(
         self, numbers: dict[int, str], found: dict[str, Tensor], total: int
@@ -216,8 +263,8 @@ class Classifier:
         key = height, width
         if key not in self._shapes:
             compute = compute and max(key) <= _LARGEST_COMPUTED_SIZE
-            calls = trace(self.module, height, width, compute=compute).calls
-            self._shapes[key] = {self._aliases[_key(c)]: c.shape for c in calls if _key(c) in self._aliases}
+            passed = trace(self.module, height, width, compute=compute, memory_format=self.memory_format)
+            self._shapes[key] = self._shapes_in(passed)
         return self._shapes[key]
 
     def _shape(self, layer: str, height: int, width: int) -> tuple[int, ...]:
@@ -256,29 +303,6 @@ class Classifier:
     def window_size(self, layer: str) -> int:
         """Return the side of the last kernel larger than 1 x 1, dilation counted, that the map came through; else 1."""
         return max(self.calls[self.resolve(layer)].geometry.window_size)
-
-
-def _prepare(module: nn.Module) -> nn.Module:
-    for part in module.modules():
-        if getattr(part, "inplace", False) is True:
-            part.inplace = False  # type: ignore[assignment]
-    separate_rows(module)
-    # On CPUs channels_last takes 0.6-0.9 of the time, and it is what GPUs' convolutions want.
-    return module.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-def _key(call: Call) -> str:
-    return call.path if call.number == 1 else f"{call.path}:{call.number}"
-
-
-def _unknown_path(path: str, known: Iterable[str]) -> str:
-    """Return the message for a path that the network does not run, short for networks of hundreds of modules."""
-    paths = list(known)
-    near = difflib.get_close_matches(path, paths, n=_MOST_PATHS)
-    shown = paths if len(paths) <= _MOST_PATHS else near or paths[:_MOST_PATHS]
-    rest = f" and {len(paths) - len(shown)} more" if len(shown) < len(paths) else ""
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown module path {path!r}; {hint}valid: {', '.join(shown)}{rest}"
 
 
 def _edge(inside: int, outside: int, works: Callable[[int], bool]) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks.classifier import Classifier
+from restoration_core.networks.separate_rows import row_chunks
 from restoration_core.networks.tracing.trace import Call, trace
 from restoration_core.seeds import derive_seed
 
@@ -40,6 +41,7 @@ class Tail:
         channels: of the map.
         mean, deviation: of the map's values on ``pictures``, per channel.
         takes_pictures: False.
+        module: the network without what is done with when the map is there; its weights are the classifier's.
 
     Raises:
         InputError: for an unknown layer, one without a square map, one with nothing behind it, or one that a
@@ -69,8 +71,8 @@ class Tail:
         if not self.layers:
             raise InputError(f"{self.name}: no layer lies behind it; valid: a layer before {classifier.layers[-1]!r}")
         self._refuse_bypass()
-        self._order = trace(classifier.module, picture_size, picture_size).calls
-        self._module = _without_what_lies_before(classifier.module, self._order, self._calls[self._layer])
+        self._order = trace(classifier.module, picture_size, picture_size, memory_format=classifier.memory_format).calls
+        self.module = _without_what_lies_before(classifier.module, self._order, self._calls[self._layer])
         self.mean, self.deviation = self._measure(pictures)
 
     @property
@@ -90,7 +92,7 @@ class Tail:
             return self
         moved = copy.copy(self)
         moved._classifier = classifier
-        moved._module = _without_what_lies_before(classifier.module, self._order, self._calls[self._layer])
+        moved.module = _without_what_lies_before(classifier.module, self._order, self._calls[self._layer])
         return moved
 
     def resolve(self, name: str) -> str:
@@ -138,10 +140,14 @@ class Tail:
             raise InputError(f"{self.name}: maps of shape {tuple(x.shape[1:])}; valid: {valid}")
         if not wanted:
             return {}
-        calls = {name: self._calls[name] for name in wanted.values()}
-        map_ = x.contiguous(memory_format=torch.channels_last)
-        found = _run(self._module, self._picture(len(x)), self._calls[self._layer], map_, calls)
-        return {name: found[layer] for name, layer in wanted.items()}
+        parts = [self._tapped(chunk, set(wanted.values())) for chunk in row_chunks(x)]
+        maps = parts[0] if len(parts) == 1 else {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+        return {name: maps[layer] for name, layer in wanted.items()}
+
+    def _tapped(self, x: Tensor, layers: set[str]) -> dict[str, Tensor]:
+        calls = {name: self._calls[name] for name in layers}
+        map_ = x.contiguous(memory_format=self._classifier.memory_format)
+        return _run(self.module, self._picture(len(x)), self._calls[self._layer], map_, calls)
 
     def _picture(self, rows: int) -> Tensor:
         side = self._picture_size

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from restoration_core.commands.networks import network, networks
 from restoration_core.errors import InputError
 from restoration_core.networks import network_names, open_network
-from tests.core.networks.test_training import write_cifar
+from tests.core.networks.bundled.test_training import write_cifar
 
 
 def run(*arguments: str) -> str:

@@ -239,18 +239,3 @@ def _same_random_numbers() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         yield
-
-
-def test_in_float64_a_row_behind_dense_layers_is_the_same_to_the_last_bit_in_any_batch() -> None:
-    double = open_network().to("cpu", torch.float64)
-    x = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
-    together = double.features(x, ["fc8/lin"])["fc8/lin"]
-    (gradient,) = torch.autograd.grad(together.square().sum(), x)
-    for row in range(5):
-        pair = x[[row, row]].detach().requires_grad_()
-        alone = double.features(pair, ["fc8/lin"])["fc8/lin"]
-        assert torch.equal(alone[0], together[row])
-        assert torch.equal(torch.autograd.grad(alone.square().sum(), pair)[0][0], gradient[row])
-    fc8 = double.module.get_submodule("fc8")
-    plain = F.linear(double.features(x, ["fc7/relu"])["fc7/relu"], fc8.weight, fc8.bias)
-    torch.testing.assert_close(together, plain, rtol=1e-12, atol=1e-12)

@@ -78,7 +78,7 @@ def test_gradients_reach_the_map_and_what_lies_before_is_not_computed(
 def test_the_tail_shares_the_networks_weights(alexnet: Classifier) -> None:
     tail = cut_tail(alexnet, "conv1/relu", SIZE)
     own = {parameter.data_ptr() for parameter in alexnet.module.parameters()}
-    assert {parameter.data_ptr() for parameter in tail._module.parameters()} <= own
+    assert {parameter.data_ptr() for parameter in tail.module.parameters()} <= own
 
 
 def test_float64_is_a_copy_of_the_same_tail(alexnet: Classifier, pictures: Tensor) -> None:
