@@ -185,5 +185,7 @@ def _mlflow(addresses: Addresses) -> Finding:
     if addresses.mlflow is None:
         return Finding("MLflow", "off")
     status = check(addresses.mlflow)
-    remedy = "" if status.reachable else "start it, give another --mlflow, or --mlflow off and `sweep sync` later"
-    return Finding("MLflow", status.reason, remedy)
+    if status.reachable:
+        return Finding("MLflow", status.reason)
+    what, _, remedy = status.reason.partition("; ")
+    return Finding("MLflow", what, remedy or "start it, give another --mlflow, or --mlflow off and `sweep sync` later")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,11 @@ def test_doctor_finds_problems_with_a_remedy_and_makes_nothing(tmp_path: Path, m
     assert good["MLflow"].ok
     assert good["bundled network"].ok
     assert [path.name for path in tmp_path.iterdir()] == ["broken.db"]
+
+
+def test_a_half_made_mlflow_database_is_found_with_what_to_do(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.execute("CREATE TABLE experiments (experiment_id INTEGER)")
+    bad = {f.what: f for f in examine(Addresses("sqlite:///new.db", f"sqlite:///{tmp_path}/mlflow.db"))}["MLflow"]
+    assert "mlflow.db is half made" in bad.found
+    assert bad.remedy.startswith("move it away, then `restoration sweep sync`")
