@@ -10,6 +10,7 @@ from typing import Any
 from restoration_core.errors import Failure
 from restoration_core.informing import guarded
 from restoration_core.interruption import check_interruption, undisturbed
+from sweeps.execution.failures import describe, is_of_the_machine
 from sweeps.execution.holder import new_holder
 from sweeps.execution.lease import Lease
 from sweeps.execution.runners.base import Progress
@@ -97,10 +98,19 @@ def conclude(
     progress: Progress,
     startup_s: float | None = None,
 ) -> dict[str, Any] | None:
-    """Judge the winner of a complete sweep, where a context is given, set the last status, and return the verdict."""
+    """Judge the winner of a complete sweep, where a context is given, set the last status, and return the verdict.
+
+    Raises:
+        Failure: the machine had no memory or the like for the verdict; the sweep is not ended.
+    """
     judged: dict[str, Any] | None = None
     if context is not None and status == SweepStatus.COMPLETE:
-        judged = judge(store_url, sweep, context, progress)
+        try:
+            judged = judge(store_url, sweep, context, progress)
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise Failure(f"all trials have ended, but the verdict failed ({describe(error)})") from error
+            raise
     held.end(status, judged, startup_s)
     return judged
 

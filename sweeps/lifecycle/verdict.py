@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from restoration_core.errors import Failure
 from restoration_core.seeds import derive_seed
 from sweeps.execution.devices import device_here
 from sweeps.execution.pack import run_pack
@@ -145,6 +146,9 @@ def score(
 
     Returns:
         Number -> metric -> ``(pictures, seeds)``; NaN where a reconstruction failed.
+
+    Raises:
+        Failure: the machine had no memory or the like for it, which says nothing of the entrants.
     """
     spec, names = context.spec, list(context.images)
     # What the search keeps of its trials is not needed here: neither pictures nor curves.
@@ -175,6 +179,8 @@ def score(
             given = GivenTrials(trials, tell)
             run_pack(given, here, width=max(1, rows // each), quota=len(trials), pack="verdict")
             for record in given.records:
+                if record.of_the_machine:
+                    raise Failure(f"all trials have ended, but the verdict failed ({record.failure})")
                 entrant, index = places[record.number]
                 for place in part:
                     found = record.image_metrics.get(names[place], {})

@@ -11,6 +11,8 @@ from restoration_core.metrics import METRICS, metric_layers, parse_metric, ssim_
 from sweeps.execution.worker_context import PackContext, held_out_layers
 
 FEATURE_ERROR = "feature_error"
+SSIM_WINDOW = 11
+"""Side of SSIM's window in pixels; smaller pictures have no SSIM."""
 
 
 class Measuring:
@@ -84,6 +86,3 @@ def mean_over_images(by_image: Mapping[str, Mapping[str, float]]) -> dict[str, f
     """Return the mean of every metric over the pictures."""
     names = next(iter(by_image.values()))
     return {name: sum(values[name] for values in by_image.values()) / len(by_image) for name in names}
-
-
-SSIM_WINDOW = 11

@@ -106,3 +106,20 @@ def test_a_network_that_does_not_fit_the_device_is_one_line(tmp_path: Path, monk
     with pytest.raises(Failure, match="the network does not get onto the device: MemoryError: GPU 0 is full"):
         begin(store(tmp_path))
     assert sweep(store(tmp_path))[0].status == "interrupted"
+
+
+def test_a_verdict_without_memory_is_one_line_and_comes_with_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = store(tmp_path)
+    spec = make_spec(validate_on=["sample:rocket"], method={"sampler": "random", "trials": 2})
+    options: dict[str, Any] = {"runner": "inprocess", "store_url": url, "mlflow_uri": None}
+    with monkeypatch.context() as patch:
+        of_the_verdict = raising(MemoryError(), lambda solver: solver.keys[0][1] == "sample:rocket")
+        patch.setattr(BatchSolver, "advance", of_the_verdict)
+        with pytest.raises(Failure, match=r"all trials have ended, but the verdict failed \(MemoryError\)"):
+            start(spec, **options)
+    assert sweep(url)[0].status == "interrupted"
+    outcome = resume(url, "test", runner="inprocess", mlflow_uri=None)
+    assert outcome.status == "complete"
+    assert outcome.verdict is not None
