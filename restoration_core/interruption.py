@@ -38,8 +38,11 @@ def interruptible() -> Iterator[None]:
         yield
         return
     _received = None
-    with _handling(_interrupt, [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]):
-        yield
+    try:
+        with _handling(_interrupt, [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]):
+            yield
+    finally:
+        _received = None
 
 
 def check_interruption() -> None:

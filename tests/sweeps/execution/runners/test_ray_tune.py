@@ -20,6 +20,7 @@ from sweeps.store.reader import open_reader
 from sweeps.store.writer import open_writer
 from tests.contracts.runner_contract import RunnerContract
 from tests.sweeps.execution.runners.test_inprocess import all_that_was_found
+from tests.sweeps.processes import descendants
 from tests.sweeps.sweeps_in_store import make_spec, store
 
 
@@ -39,20 +40,6 @@ def test_ray_with_one_actor_gives_the_numbers_suggestions_and_pixels_of_one_proc
     assert over_ray == all_that_was_found(urls[1], "inprocess", method=method)
 
 
-def children(pid: int) -> list[int]:
-    """Return all processes below one, from /proc."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except (OSError, IndexError):
-                continue
-            if parent == pid:
-                found += [int(entry.name), *children(int(entry.name))]
-    return found
-
-
 def called(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
@@ -67,7 +54,9 @@ def test_a_killed_actor_costs_attempts_but_no_trial(tmp_path: Path, victim: str)
 
     def kill(state: Any) -> None:
         if state["complete"] >= 2 and not killed:
-            pids = [pid for pid in children(os.getpid()) if called(pid).startswith("ray::") and victim in called(pid)]
+            pids = [
+                pid for pid in descendants(os.getpid()) if called(pid).startswith("ray::") and victim in called(pid)
+            ]
             if pids:
                 killed.append(pids[0])
                 os.kill(pids[0], signal.SIGKILL)
