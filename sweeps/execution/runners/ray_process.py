@@ -86,6 +86,6 @@ def _connect(setup: Setup) -> None:
 
 def _in_one_line(error: Exception) -> Failure:
     first = next(iter(str(error).strip().splitlines()), "")
-    failure = Failure(f"the run over Ray failed ({type(error).__name__}: {' '.join(first.split())})")
+    failure = Failure(f"Ray failed with {type(error).__name__}: {' '.join(first.split())}")
     failure.add_note("".join(traceback.format_exception(error)))
     return failure

@@ -107,8 +107,12 @@ class RaySession:
         try:
             connected = self._expect(Connected, CONNECT_LIMIT_S, "it does not answer as a Ray cluster does")
         except Failure as error:
+            token = "InvalidAuthToken" in self._logged()
+            why = (
+                "it wants a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN where no file has it" if token else error
+            )
             raise InputError(
-                f"the Ray cluster at {self._address} cannot be used: {error}; valid: a running one, or {_UNSET}"
+                f"the Ray cluster at {self._address} cannot be used: {why}; valid: a running one, or {_UNSET}"
             ) from error
         check_gpus(self._spec, connected.gpus)
 
@@ -173,10 +177,13 @@ class RaySession:
         elif time.monotonic() - self._answered > CONNECT_LIMIT_S:
             raise Failure(f"the Ray cluster at {self._address} has not answered for {CONNECT_LIMIT_S:.0f} s")
 
+    def _logged(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
     def _ended(self) -> Failure:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5.0)
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []
+        lines = self._logged().splitlines()
         said = next((text for line in reversed(lines) if (text := _plain(line))), "it said nothing")
         return Failure(f"the process that talks to Ray ended with code {self._process.returncode} ({said})")
 

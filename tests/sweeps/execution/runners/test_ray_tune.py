@@ -104,7 +104,7 @@ def test_when_every_pack_is_killed_the_run_stops_with_the_reason_and_no_trial_is
 
     def kill(state: Any) -> None:
         if state["running"]:
-            for pid in children(os.getpid()):
+            for pid in descendants(os.getpid()):
                 if called(pid).startswith("ray::") and "Trainable" in called(pid):
                     os.kill(pid, signal.SIGKILL)
 
