@@ -18,6 +18,7 @@ from sweeps.execution.lease import Token
 from sweeps.execution.protocol import Acknowledgement, Assignment, Exchange, Report, TrialRecord
 from sweeps.execution.runners.base import Job
 from sweeps.execution.runners.store_address import ask_address, serve_address
+from sweeps.store.errors import StoreFailed
 
 
 class CoordinatorActor:
@@ -28,29 +29,39 @@ class CoordinatorActor:
 
     The store is opened by the first call, not by the constructor: Ray hands an error of a call on as it is, of one in a
     constructor only the text of the traceback.
+
+    A store that failed under one pack ends the run: Tune would take the packs for killed ones and open others, until
+    the trials passed for the cause. So the failure is raised again at every later call, the one that opens packs too.
     """
 
     def __init__(self, asking_path: str, sweep: str, token: int, started_at: float) -> None:
         self._asking_path, self._sweep, self._token, self._started_at = asking_path, sweep, token, started_at
         self._opened: Coordinator | None = None
+        self._failure: StoreFailed | None = None
 
     def ask(self, k: int, worker: str) -> list[Assignment]:
-        return self._coordinator.ask(k, worker)
+        with self._remembering():
+            return self._coordinator.ask(k, worker)
 
     def report(self, reports: Sequence[Report]) -> list[int]:
-        return self._coordinator.report(reports)
+        with self._remembering():
+            return self._coordinator.report(reports)
 
     def finish(self, records: Sequence[TrialRecord]) -> list[Acknowledgement]:
-        return self._coordinator.finish(records)
+        with self._remembering():
+            return self._coordinator.finish(records)
 
     def exchange(self, records: Sequence[TrialRecord], k: int, worker: str) -> Exchange:
-        return self._coordinator.exchange(records, k, worker)
+        with self._remembering():
+            return self._coordinator.exchange(records, k, worker)
 
     def lost(self, worker: str | None = None) -> int:
-        return self._coordinator.lost(worker)
+        with self._remembering():
+            return self._coordinator.lost(worker)
 
     def progress(self) -> dict[str, Any]:
-        return self._coordinator.progress()
+        with self._remembering():
+            return self._coordinator.progress()
 
     def close(self) -> None:
         if self._opened is not None:
@@ -58,6 +69,16 @@ class CoordinatorActor:
 
     def pid(self) -> int:
         return os.getpid()
+
+    @contextlib.contextmanager
+    def _remembering(self) -> Iterator[None]:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            yield
+        except StoreFailed as error:
+            self._failure = error
+            raise
 
     @property
     def _coordinator(self) -> Coordinator:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from sweeps.commands.common import Addresses
 from sweeps.commands.doctor import Finding, examine
-from sweeps.store import open_reader, open_writer
+from sweeps.store import engine, open_reader, open_writer
 from sweeps.store.migrations import VERSION_TABLE
 from tests.sweeps.commands.called import restoration
 from tests.sweeps.store.conftest import fill
-from tests.sweeps.store.filled_disk import pages_at_most
+from tests.sweeps.store.filled_disk import pages_at_most, small_disk
 
 SPEC = """\
 name: full
@@ -178,20 +178,18 @@ def store_finding(url: str) -> Finding:
     return found
 
 
-@pytest.mark.skipif(os.getuid() != 0 or shutil.which("mount") is None, reason="a read-only file system needs root")
 def test_a_store_that_cannot_be_written_can_be_read_and_the_doctor_says_so(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "disk").mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path / "disk"], capture_output=True).returncode:
-        pytest.skip("this machine mounts nothing")
-    try:
-        url = f"sqlite:///{tmp_path / 'disk' / 'store.db'}"
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with small_disk(disk, megabytes=4):
+        url = f"sqlite:///{disk / 'store.db'}"
         with open_writer(url) as writer:
             fill(writer, "tiny")
             assert store_finding(url).ok
-        subprocess.run(["mount", "-o", "remount,ro", tmp_path / "disk"], check=False, capture_output=True)
-        if os.access(tmp_path / "disk", os.W_OK):
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=False, capture_output=True)
+        if os.access(disk, os.W_OK):
             pytest.skip("this machine makes no file system read-only")
         assert restoration(capfd, "sweep", "best", "tiny", "--store", url).status == 0
         found = store_finding(url)
@@ -201,5 +199,30 @@ def test_a_store_that_cannot_be_written_can_be_read_and_the_doctor_says_so(
             called = restoration(capfd, "sweep", *command, "--store", url)
             assert called.status == 2
             assert "cannot be written: the file is read-only; make it writable, or give another --store" in called.error
+
+
+def test_a_store_that_stays_locked_is_one_line_with_the_way_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.05)
+    (tmp_path / "full.yaml").write_text(SPEC)
+    others: list[sqlite3.Connection] = []
+
+    def lock(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
+        """When the first results are about to be written, another program begins to write, and does not end."""
+        if "UPDATE trials SET state" in statement and not others:
+            connection.exec_driver_sql("ROLLBACK")
+            others.append(sqlite3.connect(tmp_path / "restoration.db", isolation_level=None))
+            others[0].execute("BEGIN IMMEDIATE")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(Engine, "before_cursor_execute", lock)
+    try:
+        called = restoration(capfd, *RUN, "--mlflow", "off")
     finally:
-        subprocess.run(["umount", "-l", tmp_path / "disk"], check=False)
+        event.remove(Engine, "before_cursor_execute", lock)
+    others[0].close()
+    assert called.status == 1
+    assert "was locked by another process for" in called.error
+    assert called.error.endswith("; to go on: restoration sweep resume full --mlflow off")

@@ -15,12 +15,14 @@ from restoration_core.errors import Failure
 from sweeps.execution.pack_searcher import PackSearcher
 from sweeps.execution.protocol import Assignment
 from sweeps.lifecycle.launch import start
+from sweeps.store.errors import StoreFull
 from sweeps.store.leases import StaleLease
 from sweeps.store.reader import open_reader
 from sweeps.store.writer import open_writer
 from tests.contracts.runner_contract import RunnerContract
 from tests.sweeps.execution.runners.test_inprocess import all_that_was_found
 from tests.sweeps.processes import descendants
+from tests.sweeps.store.filled_disk import small_disk
 from tests.sweeps.sweeps_in_store import make_spec, store
 
 
@@ -165,3 +167,22 @@ def test_the_searcher_takes_up_trials_that_no_pack_has_before_it_finishes() -> N
     order = PackSearcher(trials, width=3, quota=12).suggest("a")
     assert isinstance(order, dict)
     assert len(order["first"]) == 2
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_the_run_at_once_with_its_reason(tmp_path: Path) -> None:
+    """It is not the packs' fault, so that no others are opened and no trial is blamed."""
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", megabytes=1):
+        url = store(tmp_path / "disk")
+        with open_writer(url):
+            (tmp_path / "disk" / "filling").write_bytes(bytes(600_000))
+        save = {"images": "all", "curves_every": 1, "steps": list(range(1, 12))}
+        spec = make_spec(method={"sampler": "random", "trials": 12}, save=save)
+        with pytest.raises(StoreFull, match=r"is full .*make room on the disk"):
+            start(spec, runner="ray", store_url=url, mlflow_uri=None, verdict=False)
+        (tmp_path / "disk" / "filling").unlink()
+        reader = open_reader(url)
+        assert reader.sweep("test").status == "interrupted"
+        assert set(reader.trials("test")["state"]) <= {"running", "complete"}
+        reader.close()
