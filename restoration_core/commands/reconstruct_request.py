@@ -125,6 +125,8 @@ def make_plan(images: Sequence[str], request: Request, notice: Callable[[str], N
     _check_device(request.device)
     own = {"mean": request.mean, "std": request.std, "size": request.native_size}
     opened = open_network(request.network, request.weights, request.seed, **own)  # type: ignore[arg-type]
+    for line in opened.notes:
+        notice(line)
     classifier = opened.to(request.device, torch.float32)
     side = classifier.native_size if request.size is None else request.size
     if side < WINDOW:

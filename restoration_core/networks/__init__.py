@@ -10,7 +10,7 @@ from restoration_core.networks.catalogue import (
 )
 from restoration_core.networks.classifier import Classifier
 from restoration_core.networks.feature_network import FeatureNetwork
-from restoration_core.networks.weights import is_path
+from restoration_core.networks.weights import check_weights_file, is_path
 
 __all__ = [
     "Classifier",
@@ -18,6 +18,7 @@ __all__ = [
     "NetworkEntry",
     "TrainingRecipe",
     "TrainingReport",
+    "check_weights_file",
     "is_path",
     "network_entries",
     "network_names",

@@ -21,12 +21,22 @@ from restoration_core.networks.layer_names.thesis_layers import alexnet_layers, 
 from restoration_core.networks.own_module import is_own_module, open_own_module
 from restoration_core.networks.published import caffe_alexnet
 from restoration_core.networks.published.published_tensors import load_published
-from restoration_core.networks.weights import SUFFIXES, download_state_dict, is_path, load_into, read_state_dict
+from restoration_core.networks.weights import (
+    VALID,
+    download_state_dict,
+    is_path,
+    load_file_into,
+    load_into,
+    read_state_dict,
+    without_optional,
+)
 from restoration_core.paths import user_path
 
 BUNDLED = Path(__file__).parent / "bundled" / "data" / "cifar_alexnet.safetensors"
 IMAGENET_MEAN, IMAGENET_STD, IMAGENET_SIZE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224
 OWN_NAMES = ("cifar_alexnet", "caffe_alexnet")
+_AUXILIARIES = "aux"
+"""How the names of the training-time side classifiers begin that Inception's and GoogLeNet's files hold."""
 _READABLE = ("alexnet", "vgg", "resnet", "resnext", "wide_resnet", "squeezenet", "inception_v3")
 
 
@@ -85,8 +95,8 @@ def open_network(
             ...), or ``package.module:factory`` for a network of one's own.
         weights: ``bundled`` (cifar_alexnet only, its default), ``imagenet`` (torchvision's current weights, downloaded
             once; the default of torchvision's networks), the name of other torchvision weights (``IMAGENET1K_V1``),
-            ``factory`` (the default of one's own), ``random``, or a path to a state dict (``.safetensors``, ``.pt``,
-            ``.pth``, ``.npz``). caffe_alexnet has no default: its published tensors are read from a path.
+            ``factory`` (the default of one's own), ``random``, or a path to a file of weights. caffe_alexnet has no
+            default: its published tensors are read from a path.
         seed: of ``random`` weights; the global random state is left alone.
         layers, mean, std, size: of one's own network, see
             :func:`~restoration_core.networks.own_module.open_own_module`.
@@ -142,11 +152,11 @@ def _open_cifar_alexnet(weights: str, seed: int) -> Classifier:
         raise InputError(_unknown_weights("cifar_alexnet", weights, ("bundled", "random")))
     with seeded(seed):
         module = cifar_alexnet.CifarAlexNet()
+    notes: tuple[str, ...] = ()
     if weights != "random":
-        path = BUNDLED if weights == "bundled" else user_path(weights)
-        load_into(module, read_state_dict(path), str(path))
+        notes = load_file_into(module, BUNDLED if weights == "bundled" else user_path(weights))
     mean, std, size = cifar_alexnet.MEAN, cifar_alexnet.STD, cifar_alexnet.NATIVE_SIZE
-    return Classifier(module, "cifar_alexnet", alexnet_layers(), mean, std, size, known=True)
+    return Classifier(module, "cifar_alexnet", alexnet_layers(), mean, std, size, known=True, notes=notes)
 
 
 def _open_caffe_alexnet(weights: str | None, seed: int) -> Classifier:
@@ -174,17 +184,14 @@ def _open_torchvision(name: str, weights: str, seed: int) -> Classifier:
     if weights == "random":
         with seeded(seed):
             return _cut_open(name, _build(name), chosen)
-    if is_path(weights):
-        where = str(user_path(weights))
-        state = read_state_dict(Path(where))
-    elif chosen is None:
+    if chosen is None and not is_path(weights):
         raise InputError(f"torchvision has no imagenet weights for {name}; valid: random or a path to a state dict")
-    else:
-        where = f"imagenet weights of {name}"
-        state = dict(download_state_dict(chosen.url, name))
     with seeded(0), WithoutDrawing():
         module = _build(name)
-    load_into(module, _without_auxiliaries(module, state), where)
+    if is_path(weights):
+        return _cut_open(name, module, chosen, load_file_into(module, user_path(weights), _AUXILIARIES))
+    state = download_state_dict(chosen.url, name)
+    load_into(module, without_optional(state, module, _AUXILIARIES), f"imagenet weights of {name}")
     return _cut_open(name, module, chosen)
 
 
@@ -202,7 +209,7 @@ def _build(name: str) -> nn.Module:
     return module
 
 
-def _cut_open(name: str, module: nn.Module, chosen: Any) -> Classifier:
+def _cut_open(name: str, module: nn.Module, chosen: Any, notes: tuple[str, ...] = ()) -> Classifier:
     from torchvision import models
 
     mean, std, size = _preprocessing(chosen)
@@ -216,7 +223,7 @@ def _cut_open(name: str, module: nn.Module, chosen: Any) -> Classifier:
     elif isinstance(module, models.Inception3):
         names = inception_v3_layers(module)
     names = None if names is None else {**names, "softmax": "softmax"}
-    return Classifier(_with_softmax(module), name, names, mean, std, size, known=True)
+    return Classifier(_with_softmax(module), name, names, mean, std, size, known=True, notes=notes)
 
 
 def _with_softmax(module: nn.Module) -> nn.Module:
@@ -229,12 +236,6 @@ def _with_softmax(module: nn.Module) -> nn.Module:
 def _probabilities(module: nn.Module, inputs: Any, logits: Tensor) -> Tensor:
     softmax = module.get_submodule("softmax")
     return softmax(logits)
-
-
-def _without_auxiliaries(module: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Drop the training-time side classifiers that Inception's and GoogLeNet's files hold."""
-    expected = module.state_dict()
-    return {k: v for k, v in state.items() if k in expected or not k.lower().startswith("aux")}
 
 
 def _torchvision_names() -> list[str]:
@@ -273,4 +274,4 @@ def _preprocessing(chosen: Any) -> tuple[tuple[float, float, float], tuple[float
 
 
 def _unknown_weights(name: str, weights: str, keywords: tuple[str, ...]) -> str:
-    return f"{unknown(f'weights for {name}', weights, keywords)}, or a path to a {', '.join(SUFFIXES)} file"
+    return f"{unknown(f'weights for {name}', weights, keywords)}, or a path to {VALID}"

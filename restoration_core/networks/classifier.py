@@ -44,9 +44,10 @@ class Classifier:
         native_size: side in pixels of the square pictures it was trained on.
         known: it is one of ours or torchvision's, whose features are functions of each row: the pass that finds the
             layers is enough.
+        notes: what a user should hear of how its weights were read, a line each.
 
     Attributes:
-        name, mean, std, native_size: as given.
+        name, mean, std, native_size, notes: as given.
         module: the network itself.
         memory_format: in which pictures are handed to it.
         layers: readable names in forward order.
@@ -73,8 +74,10 @@ class Classifier:
         native_size: int,
         *,
         known: bool = False,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.name, self.mean, self.std, self.native_size = name, mean, std, native_size
+        self.notes = notes
         self.module = unwrap(module, name)
         try:
             materialise(self.module, native_size)

@@ -16,7 +16,9 @@ from torch import nn
 from restoration_core.errors import InputError
 from restoration_core.networks.building import seeded
 from restoration_core.networks.classifier import Classifier
-from restoration_core.networks.weights import SUFFIXES, is_path, load_into, read_state_dict
+from restoration_core.networks.preparing import materialise, unwrap
+from restoration_core.networks.user_code import user_code
+from restoration_core.networks.weights import VALID, is_path, load_file_into
 from restoration_core.paths import user_path
 
 FACTORY = "factory"
@@ -58,32 +60,29 @@ def open_own_module(
     """
     _check_weights(reference, weights)
     factory = _find(reference)
-    try:
-        with seeded(seed):
-            made = factory()
-    except InputError:
-        raise
-    except Exception as error:  # whatever a user's code raises is the user's to read, in one line
-        raise InputError(f"network {reference!r}: the factory failed ({_said(error)}); valid: no arguments") from error
+    with user_code(f"network {reference!r}: the factory failed", "no arguments"), seeded(seed):
+        made = factory()
     if isinstance(made, Classifier):
         return _ready(reference, made, weights, layers, mean, std, size)
     if not isinstance(made, nn.Module):
         what = f"{made.__module__}.{made.__name__}" if isinstance(made, type) else f"a {type(made).__name__}"
         raise InputError(f"network {reference!r}: the factory returned {what}; valid: a torch.nn.Module")
+    native_size = _size(reference, size)
+    module = unwrap(made, reference)
+    notes: tuple[str, ...] = ()
+    valid = f"a network that takes pictures of {native_size} x {native_size}"
+    with user_code(f"network {reference!r}: its lazy modules cannot be made", valid), seeded(seed):
+        materialise(module, native_size)
     if weights is not None and weights != FACTORY:
-        path = user_path(weights)
-        load_into(made, read_state_dict(path), str(path))
+        notes = load_file_into(module, user_path(weights))
     names = layers if layers is None or isinstance(layers, Mapping) else {path: path for path in layers}
     colours = _three(reference, "mean", mean, NO_MEAN), _three(reference, "std", std, NO_STD)
-    return Classifier(made, reference, names, *colours, _size(reference, size))
+    return Classifier(module, reference, names, *colours, native_size, notes=notes)
 
 
 def _check_weights(reference: str, weights: str | None) -> None:
     if weights not in (None, FACTORY) and not is_path(str(weights)):
-        suffixes = ", ".join(SUFFIXES)
-        raise InputError(
-            f"unknown weights for {reference} {weights!r}; valid: {FACTORY}, or a path to a {suffixes} file"
-        )
+        raise InputError(f"unknown weights for {reference} {weights!r}; valid: {FACTORY}, or a path to {VALID}")
 
 
 def _find(reference: str) -> Callable[[], Any]:
@@ -109,10 +108,8 @@ def _imported(reference: str, path: str) -> ModuleType:
     folder = str(Path.cwd())
     if folder not in sys.path and "" not in sys.path:
         sys.path.append(folder)  # stays: processes that get the network must find its code as well
-    try:
+    with user_code(f"network {reference!r}: cannot import {path!r}", _VALID.removeprefix("valid: ")):
         return importlib.import_module(path)
-    except Exception as error:  # a user's module may raise anything while it is read
-        raise InputError(f"network {reference!r}: cannot import {path!r} ({_said(error)}); {_VALID}") from error
 
 
 def _ready(reference: str, made: Classifier, *given: object) -> Classifier:
@@ -140,8 +137,3 @@ def _size(reference: str, size: int | None) -> int:
     if size is not None and not 1 <= size <= _LARGEST_SIZE:
         raise InputError(f"network {reference!r}: size must lie in 1..{_LARGEST_SIZE} pixels, but got {size}")
     return SIZE if size is None else size
-
-
-def _said(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

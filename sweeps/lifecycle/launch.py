@@ -100,6 +100,8 @@ def start(
         parse_mlflow_uri(mlflow_uri, store_url)
     with open_session(spec) as session:  # Ray starts while pictures and network are read
         classifier = open_classifier(spec)
+        for line in classifier.notes:
+            guarded(notice)(line)
         for layer in spec.layers:
             classifier.shape(classifier.resolve(layer), spec.image_size)
         images = load(spec.images, spec.image_size)

@@ -12,7 +12,7 @@ from typing import Any
 
 from restoration_core.errors import InputError, InputErrors, unknown
 from restoration_core.networks import Classifier
-from restoration_core.paths import check_file, shown, user_path
+from restoration_core.paths import shown, user_path
 from sweeps.spec.flatten_groups import Fault
 from sweeps.spec.models import BUNDLED_NETWORK, MatchSpec, MetricSpec, NetworkSpec, SaveSpec
 from sweeps.spec.resolve_priors import place_in_baselines, place_priors
@@ -90,7 +90,14 @@ def open_outline(network: NetworkSpec, faults: list[Fault]) -> Classifier | None
     """Return the network with layers and shapes but without the sweep's weights; None, and why, where it has none."""
     import torch
 
-    from restoration_core.networks import is_path, network_entries, network_names, open_network, outline_network
+    from restoration_core.networks import (
+        check_weights_file,
+        is_path,
+        network_entries,
+        network_names,
+        open_network,
+        outline_network,
+    )
 
     if network.is_own_module:
         try:
@@ -106,14 +113,14 @@ def open_outline(network: NetworkSpec, faults: list[Fault]) -> Classifier | None
         return None
     if is_path(network.weights):
         try:
-            check_file(user_path(network.weights), "file of weights", "a .safetensors, .pt or .pth file")
+            check_weights_file(user_path(network.weights))
         except InputError as error:
             faults.append((("network", "weights"), str(error)))
     elif not bundled or network.weights not in ("bundled", "random"):
         entry = next(entry for entry in network_entries() if entry.name == network.name)
         if network.weights not in entry.weights:
             message = unknown(f"weights for {network.name}", network.weights, entry.weights)
-            faults.append((("network", "weights"), f"{message}, or a path to a .safetensors, .pt or .pth file"))
+            faults.append((("network", "weights"), f"{message}, or a path to a file of weights"))
     # Torch loads hundreds of modules for its first work on the meta device: not worth it for the small network.
     with torch.device("cpu" if bundled else "meta"):
         return open_network(network.name, "random")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,25 @@ def unfinished():
 def wordy():
     return "a network"
 
+def leaving():
+    import sys
+    sys.exit(0)
+
+def interrupting():
+    raise KeyboardInterrupt
+
+def pressed():
+    import os, signal
+    os.kill(os.getpid(), signal.SIGINT)
+    import time
+    time.sleep(5)
+
+def lazy():
+    return nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU())
+
+def wrapped():
+    return nn.DataParallel(Net())
+
 limit = 3
 """
 
@@ -57,6 +77,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "nets" / "__init__.py").write_text("")
     (tmp_path / "nets" / "mine.py").write_text(CODE)
     (tmp_path / "nets" / "unfinished.py").write_text("def f(:\n")
+    (tmp_path / "nets" / "script.py").write_text("import sys\nsys.exit('usage: script.py DATA')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     yield tmp_path
@@ -130,6 +151,9 @@ def test_its_weights_come_from_a_file(folder: Path) -> None:
             "nets.mine:unfinished",
             "does not take pictures of 224 x 224: AttributeError: 'Tensor' object has no attribute",
         ),
+        ("nets.mine:leaving", r"the factory failed \(it called sys.exit\(0\)\); valid: no arguments"),
+        ("nets.mine:interrupting", r"the factory failed \(it raised KeyboardInterrupt\); valid: no arguments"),
+        ("nets.script:f", r"cannot import 'nets.script' \(it called sys.exit\('usage: script.py DATA'\)\)"),
         ("nets.mine:wordy", "the factory returned a str; valid: a torch.nn.Module"),
     ],
 )
@@ -163,3 +187,24 @@ def test_options_that_do_not_fit_are_refused_in_one_line(options: dict[str, obje
 def test_networks_of_the_catalogue_take_no_options() -> None:
     with pytest.raises(InputError, match="layers, size: for a network of one's own only, but 'alexnet' has its own"):
         open_network("alexnet", "random", layers=["features.0"], size=64)
+
+
+def test_a_real_interrupt_while_the_factory_runs_stays_one() -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        open_network("nets.mine:pressed")
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_weights_go_into_lazy_and_into_wrapped_modules_and_what_was_taken_off_is_noted(folder: Path) -> None:
+    lazy = open_network("nets.mine:lazy", seed=3, size=16)
+    torch.save({"model": lazy.module.state_dict()}, folder / "lazy.pth")
+    again = open_network("nets.mine:lazy", "lazy.pth", size=16)
+    assert again.weights_id == lazy.weights_id
+    assert again.notes == ("lazy.pth: read its entry 'model'",)
+    plain = open_network("nets.mine:small", seed=3, size=16)
+    torch.save({f"module.{key}": value for key, value in plain.module.state_dict().items()}, folder / "ddp.pth")
+    for name in ("nets.mine:small", "nets.mine:wrapped"):
+        opened = open_network(name, "ddp.pth", size=16)
+        assert opened.weights_id == plain.weights_id
+        assert opened.notes == ("ddp.pth: took 'module.' off its names",)

@@ -97,7 +97,7 @@ def test_the_file_names_a_sweep_that_has_no_name(tmp_path: Path) -> None:
         ("image_size: 64", "image_size: 8", 3, ["image_size", "8"]),
         ("image_size: 64", "units: calibrted", 3, ["unknown", "did you mean 'calibrated'"]),
         ("image_size: 64", "network: {name: alexnt}", 3, ["unknown network 'alexnt'", "did you mean 'alexnet'"]),
-        ("image_size: 64", "network: {weights: nowhere.pt}", 3, ["nowhere.pt", "no such file"]),
+        ("image_size: 64", "network: {weights: nowhere.pt}", 3, ["nowhere.pt", "no such weights file"]),
         ("sample:coffee", "sample:cofee", 2, ["did you mean 'coffee'"]),
         ("sample:coffee", "no/such.jpg", 2, ["no/such.jpg", "matches no picture"]),
         ("[sample:rocket]", "[sample:coffee]", 4, ["sample:coffee is also in images"]),

@@ -91,5 +91,5 @@ def test_weights_that_are_no_file_are_refused_at_once(
     os.symlink("circle.safetensors", "circle.safetensors")
     os.mkdir("folder.safetensors")
     text = TEXT.replace("cifar_alexnet", f"{{{{weights: {kind}.safetensors}}}}")
-    with pytest.raises(InputErrors, match=rf"<text>:3: {kind}\.safetensors: (is|no) .*; valid: a \.safetensors"):
+    with pytest.raises(InputErrors, match=rf"<text>:3: {kind}\.safetensors: (is|no) .*; valid: a state dict"):
         parse_spec(text.format(images="sample:coffee"))

@@ -80,7 +80,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 def test_code_in_an_npz_archive_is_not_run(tmp_path: Path) -> None:
     path, trace = tmp_path / "w.npz", tmp_path / "was_here"
     np.savez(path, weight=np.array([Harmful(trace)], dtype=object))
-    with pytest.raises(InputError, match=r"not a readable state dict \(Object arrays cannot be loaded"):
+    with pytest.raises(InputError, match=r"\(an array of Python objects, which is not opened\)"):
         read_state_dict(path)
     assert not trace.exists()
 
@@ -102,10 +102,8 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, name: str) -> Non
 def test_missing_files_other_kinds_and_other_contents_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such weights file"):
         read_state_dict(tmp_path / "none.pt")
-    with pytest.raises(InputError, match=r"unknown kind of weights file '\.h5'"):
-        read_state_dict(tmp_path / "w.h5")
-    with pytest.raises(InputError, match=r"a pickled dictionary, which is not opened; save its arrays as \.npz"):
-        read_state_dict(tmp_path / "bvlc_alexnet.npy")
+    with pytest.raises(InputError, match=r"unknown kind of weights file '\.txt'"):
+        read_state_dict(tmp_path / "w.txt")
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(InputError, match="not a state dict"):
         read_state_dict(tmp_path / "list.pt")
