@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -24,15 +23,8 @@ def dashboard(port: int, host: str, addresses: Addresses) -> None:
     command = dashboard_command(addresses.store, host, port)
     click.echo(f"dashboard of {addresses.shown_store} on http://{host}:{port} (Ctrl-C ends it)")
     # The address goes by the environment: a process list shows command lines to everybody.
-    process = subprocess.Popen(command, env={**os.environ, STORE_VARIABLE: addresses.store})
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-        return
-    if code:
-        click.get_current_context().exit(1)
+    # Streamlit takes this process's place: with a parent that may be killed it would go on serving without one.
+    os.execve(command[0], command, {**os.environ, STORE_VARIABLE: addresses.store})
 
 
 def dashboard_command(store: str, host: str, port: int) -> list[str]:
