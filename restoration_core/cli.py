@@ -69,6 +69,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Failure as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+    except SystemExit as error:  # no command of ours ends so: it comes from a network of the user's, or from a library
+        click.echo(f"error: the code that was called ended the program by sys.exit({error.code!r})", err=True)
+        sys.exit(1)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)

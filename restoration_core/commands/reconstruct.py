@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 
 from restoration_core.commands.progress import show_progress
 from restoration_core.commands.tables import print_table
+from restoration_core.interruption import Interrupted
 from restoration_core.paths import as_text, reason
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def reconstruct(images: tuple[str, ...], out: Path, as_json: bool, **given: Any)
         _print_table(rows, plan)
         _print_notes(rows, plan, out, sheets)
     if any(not row["metrics"] for row in rows):
-        sys.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _run(plan: Plan, records: Records, out: Path, quiet: bool) -> list[Record]:
@@ -140,15 +140,15 @@ def _run(plan: Plan, records: Records, out: Path, quiet: bool) -> list[Record]:
                     row = record_outcome(outcome, plan, out)
                     records.keep(row)
                     found[row["name"], row["layer"]] = row
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         kept = f"{len(found)} of {total} are done and kept in {as_text(out)}" if found else "nothing was done yet"
         click.echo(f"interrupted: {kept}; the same command goes on from there", err=True)
-        sys.exit(130)
+        click.get_current_context().exit(error.exit_status if isinstance(error, Interrupted) else 130)
     except OSError as error:
         kept = f"{len(found)} of {total} are done and kept" if found else "nothing is kept yet"
         line = f"error: {as_text(out)} cannot be written ({reason(error)}); {kept}; the same command goes on"
         click.echo(line, err=True)
-        sys.exit(1)
+        click.get_current_context().exit(1)
     return [found[name, layer.layer] for layer in plan.layers for name in names]
 
 

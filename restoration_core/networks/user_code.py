@@ -3,57 +3,56 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 from collections.abc import Iterator
-from types import FrameType
 
 from restoration_core.errors import InputError
+from restoration_core.interruption import Interrupted, telling_interruption
+
+
+class EndedByUserCode(Exception):
+    """A user's code tried to end the program: by `sys.exit`, or by an exception that looks like Ctrl-C."""
 
 
 @contextlib.contextmanager
 def user_code(what: str, valid: str) -> Iterator[None]:
     """Turn what a user's code raises inside into an ``InputError``; a real Ctrl-C stays one.
 
-    ``sys.exit`` and a ``KeyboardInterrupt`` that the code raises itself would otherwise end the command without a word.
-
     Args:
         what: what failed, for the message.
         valid: what would be valid, for the message.
     """
-    with _pressed_keys() as pressed:
-        try:
+    try:
+        with kept_from_ending():
             yield
-        except InputError:
-            raise
-        except KeyboardInterrupt as error:
-            if pressed:
-                raise
-            raise InputError(f"{what} (it raised KeyboardInterrupt); valid: {valid}") from error
-        except SystemExit as error:
-            raise InputError(f"{what} (it called sys.exit({error.code!r})); valid: {valid}") from error
-        except Exception as error:  # a user's code may raise anything
-            raise InputError(f"{what} ({_said(error)}); valid: {valid}") from error
+    except InputError:
+        raise
+    except EndedByUserCode as error:
+        raise InputError(f"{what} ({error}); valid: {valid}") from error
+    except Exception as error:  # a user's code may raise anything
+        raise InputError(f"{what} ({_said(error)}); valid: {valid}") from error
 
 
 @contextlib.contextmanager
-def _pressed_keys() -> Iterator[list[int]]:
-    """Note each Ctrl-C that arrives inside; only the main thread gets any."""
-    pressed: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield pressed
-        return
+def kept_from_ending() -> Iterator[None]:
+    """Let code of a user's raise nothing but an `Exception`, which is then said like any other.
 
-    def note(number: int, frame: FrameType | None) -> None:
-        pressed.append(number)
-        before(number, frame)
+    ``sys.exit`` and a ``KeyboardInterrupt`` that the code raises itself would otherwise end the command without a word.
 
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
+    Raises:
+        EndedByUserCode: in place of these.
+        KeyboardInterrupt: Ctrl-C was pressed, or another signal asked the process to stop.
+    """
+    with telling_interruption() as pressed:
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException as error:
+            if isinstance(error, Interrupted) or pressed():
+                raise
+            if isinstance(error, SystemExit):
+                raise EndedByUserCode(f"it called sys.exit({error.code!r})") from error
+            raise EndedByUserCode(f"it raised {type(error).__name__}") from error
 
 
 def _said(error: BaseException) -> str:

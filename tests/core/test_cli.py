@@ -66,3 +66,18 @@ def test_a_mistyped_option_is_still_one_line(capsys: pytest.CaptureFixture[str])
         main(["networks", "--jsn"])
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("error: No such option")
+
+
+def test_code_that_ends_the_program_is_a_failure_with_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a network of the user's may, in the middle of a run: exit 0 would look like success."""
+
+    def ends(*_: object, **__: object) -> None:
+        raise SystemExit(0)
+
+    monkeypatch.setattr(click.Group, "invoke", ends)
+    with pytest.raises(SystemExit) as ended:
+        main(["networks"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "error: the code that was called ended the program by sys.exit(0)\n"

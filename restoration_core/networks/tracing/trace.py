@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from restoration_core.networks.tracing.geometry import Geometry, GeometryMode
+from restoration_core.networks.user_code import kept_from_ending
 
 NO_GRADIENT = "its values do not depend on the picture, or not in a way that can be differentiated"
 
@@ -124,7 +125,7 @@ def trace(
     error = None
     try:
         # A network that prints would otherwise print into tables and JSON.
-        with torch.set_grad_enabled(graph), mode, contextlib.redirect_stdout(sys.stderr):
+        with kept_from_ending(), torch.set_grad_enabled(graph), mode, contextlib.redirect_stdout(sys.stderr):
             if compute:
                 module(picture)
             else:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from restoration_core.networks.tracing.trace import NO_GRADIENT, said
+from restoration_core.networks.user_code import kept_from_ending
 from restoration_core.seeds import derive_seed
 
 Key = tuple[str, int]
@@ -56,7 +57,7 @@ def try_out(module: nn.Module, run: Callable[[Tensor], object], pictures: Tensor
     first, second, together = (_Watch(module) for _ in range(3))
     leaf = pictures[:1].clone().requires_grad_()
     try:
-        with quietly():
+        with quietly(), kept_from_ending():
             with torch.enable_grad():
                 first.watch(run, leaf)
                 faults = _without_gradient(first, leaf)

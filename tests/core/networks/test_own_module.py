@@ -6,12 +6,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from restoration_core.errors import InputError
+from restoration_core.interruption import Interrupted, interruptible
 from restoration_core.networks import open_network, outline_network
 
 CODE = """
@@ -37,6 +39,15 @@ def ready():
 
 def broken():
     raise KeyError("no such checkpoint")
+
+class EndsLater(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        self.stem(x)
+        raise SystemExit("done")
 
 class Unfinished(nn.Module):
     def forward(self, x):
@@ -208,3 +219,16 @@ def test_weights_go_into_lazy_and_into_wrapped_modules_and_what_was_taken_off_is
         opened = open_network(name, "ddp.pth", size=16)
         assert opened.weights_id == plain.weights_id
         assert opened.notes == ("ddp.pth: took 'module.' off its names",)
+
+
+@pytest.mark.parametrize("opening", [open_network, outline_network])
+def test_a_network_that_ends_the_program_when_a_picture_passes_is_told_in_one_line(opening: Any) -> None:
+    with pytest.raises(InputError, match=r"nets\.mine:EndsLater.*it called sys\.exit\('done'\)") as caught:
+        opening("nets.mine:EndsLater")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_signal_that_asks_to_stop_while_a_factory_runs_does_so(folder: Path) -> None:
+    (folder / "nets" / "ended.py").write_text("import signal\n\ndef f():\n    signal.raise_signal(signal.SIGTERM)\n")
+    with pytest.raises(Interrupted), interruptible():
+        open_network("nets.ended:f")
