@@ -20,7 +20,7 @@ from sweeps.execution.lease import Held
 from sweeps.execution.protocol import Acknowledgement, Assignment, Exchange, Report, TrialRecord
 from sweeps.search.space import SearchSpace
 from sweeps.search.study import SearchStudy
-from sweeps.spec.models import SweepSpec
+from sweeps.spec.stored import stored_spec
 from sweeps.store.models import SweepStatus, TrialState
 from sweeps.store.reader import open_reader
 from sweeps.store.records import FinishedTrial, StoredTrial
@@ -61,7 +61,7 @@ class Coordinator:
             view = reader.sweep(sweep)
         finally:
             reader.close()
-        self.spec = SweepSpec.model_validate(view.spec)
+        self.spec = stored_spec(view.name, view.spec)
         self._writer = open_writer(store_url)
         sweep_id = self._writer.find_sweep(sweep)
         self._lease = lease

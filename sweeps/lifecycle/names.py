@@ -10,6 +10,7 @@ from typing import Any
 from restoration_core.errors import InputError
 from sweeps.spec.load import check_name
 from sweeps.spec.models import SweepSpec
+from sweeps.spec.stored import stored_spec
 from sweeps.store.views import SweepView
 from sweeps.store.writing.sweep_rows import NameTaken
 
@@ -41,7 +42,7 @@ def check_same(view: SweepView, spec: SweepSpec) -> None:
     Raises:
         InputError: a field differs, with its value there and here.
     """
-    found = differences(SweepSpec.model_validate(view.spec), spec)
+    found = differences(stored_spec(view.name, view.spec), spec)
     if not found:
         return
     shown = [f"{path} is {_said(there)} there and {_said(here)} here" for path, (there, here) in found.items()]

@@ -11,7 +11,7 @@ from sweeps.execution.sizing import planned_trials
 from sweeps.lifecycle.closing import Hold, Tracked, conclude, hold, tracking
 from sweeps.lifecycle.launch import SweepOutcome, carry_through
 from sweeps.lifecycle.stored_sweep import stored_context, view_sweep
-from sweeps.spec.models import SweepSpec
+from sweeps.spec.stored import stored_spec
 from sweeps.store.models import SweepStatus, TrialState
 from sweeps.store.records import StoredTrial
 from sweeps.store.writer import Writer, open_writer
@@ -53,7 +53,7 @@ def resume(
     ):
         # Read under the lease: whoever had it before may have ended the sweep meanwhile.
         view = view_sweep(store_url, name)
-        spec = SweepSpec.model_validate(view.spec)
+        spec = stored_spec(view.name, view.spec)
         rows = writer.load_trials(sweep_id)
         open_states = {TrialState.RUNNING, TrialState.FAILED} if retry_failed else {TrialState.RUNNING}
         if len(rows) >= planned_trials(spec) and all(row.state not in open_states for row in rows):

@@ -16,6 +16,7 @@ from sweeps.execution.worker_context import PackContext
 from sweeps.priors.calibration import Keys, stored_units
 from sweeps.priors.training import stored_priors
 from sweeps.spec.models import SweepSpec
+from sweeps.spec.stored import stored_spec
 from sweeps.store.reader import open_reader
 from sweeps.store.views import SweepView
 from sweeps.store.writer import Writer
@@ -63,7 +64,7 @@ def stored_context(store_url: str, writer: Writer, view: SweepView, split: str =
     Raises:
         InputError: the network's weights here are not the ones the sweep was started with, or the store lost something.
     """
-    spec = SweepSpec.model_validate(view.spec)
+    spec = stored_spec(view.name, view.spec)
     classifier = open_classifier(spec)
     wanted = view.versions.get("weights_id")
     if wanted not in (None, classifier.weights_id):
@@ -79,7 +80,7 @@ def stored_context(store_url: str, writer: Writer, view: SweepView, split: str =
 
 def stored_pictures(store_url: str, view: SweepView, split: str) -> dict[str, Tensor]:
     """Return the sweep's originals by name, in the order of the spec."""
-    spec = SweepSpec.model_validate(view.spec)
+    spec = stored_spec(view.name, view.spec)
     order = spec.images if split == SEARCH else spec.validate_on
     hashes = {item.image: item.sha256 for item in view.images if item.split == split}
     reader = open_reader(store_url)
