@@ -20,7 +20,7 @@ from sweeps.store.reader import open_reader
 from sweeps.store.writer import open_writer
 
 TOLERANCE = 1e-4
-"""Relative difference of a metric up to which trials without stored pictures count as the same."""
+"""Relative difference up to which a metric counts as the same."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ class ReplayReport:
     """What running a trial again gave.
 
     Attributes:
-        identical: all stored pictures came out with the same pixels; without stored pictures, all metrics agree within
-            1e-4 of their value; a failed trial failed again for the same reason.
+        identical: all that is stored came out again: pictures with the same pixels, metrics within 1e-4 of it,
+            over all pictures and by picture; a failed trial failed again for the same reason.
         number: of the trial.
         pictures: how many were compared.
-        differing: the ones that differ, as ``picture after STEP``.
+        differing: what differs: ``PICTURE after STEP``, ``METRIC``, or ``METRIC of PICTURE``.
+        missing: what is stored but did not come out now, named alike.
         largest_metric_difference: relative, over all metrics of the trial.
         metrics: of this run.
         raw_weights: of this run's priors, in a sweep in calibrated units.
@@ -47,6 +48,7 @@ class ReplayReport:
     metrics: Mapping[str, float]
     raw_weights: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    missing: tuple[str, ...] = ()
 
 
 def replay(store_url: str, name: str, number: int) -> ReplayReport:
@@ -85,21 +87,34 @@ def replay(store_url: str, name: str, number: int) -> ReplayReport:
         before, now = (said or "complete" for said in (trial.failure, record.failure))
         note = f"failed again: {now}" if now == before else f"was: {before}; is now: {now}"
         return ReplayReport(now == before, number, 0, (), 0.0, dict(record.metrics), raw, note)
-    here = {(item.image, item.step): item.picture.sha256 for item in record.pictures}
-    differing = tuple(
-        f"{item.image} after {item.step}" for item in trial.pictures if here.get((item.image, item.step)) != item.sha256
+    pixels_here = {f"{item.image} after {item.step}": item.picture.sha256 for item in record.pictures}
+    pixels = {f"{item.image} after {item.step}": item.sha256 for item in trial.pictures}
+    values_here = dict(record.metrics)
+    for image, metrics in record.image_metrics.items():
+        values_here |= {f"{metric} of {image}": value for metric, value in metrics.items()}
+    values = dict(trial.metrics)
+    by_picture = trial.image_metrics[["image", "name", "value"]].itertuples(index=False, name=None)
+    values |= {f"{metric} of {image}": value for image, metric, value in by_picture}
+    missing = [name for name in (*pixels, *values) if name not in pixels_here and name not in values_here]
+    differences = {name: _difference(value, values_here[name]) for name, value in values.items() if name in values_here}
+    differing = [name for name, sha256 in pixels.items() if pixels_here.get(name, sha256) != sha256]
+    differing += [name for name, difference in differences.items() if difference > TOLERANCE]
+    return ReplayReport(
+        identical=not differing and not missing,
+        number=number,
+        pictures=len(pixels),
+        differing=tuple(differing),
+        largest_metric_difference=max(differences.values(), default=0.0),
+        metrics=dict(record.metrics),
+        raw_weights=raw,
+        note=note,
+        missing=tuple(missing),
     )
-    largest = _largest_difference(trial.metrics, record.metrics)
-    identical = not differing if trial.pictures else largest <= TOLERANCE
-    return ReplayReport(identical, number, len(trial.pictures), differing, largest, dict(record.metrics), raw, note)
 
 
-def _largest_difference(stored: Mapping[str, float | None], found: Mapping[str, float]) -> float:
-    return max(
-        (
-            abs(found[name] - value) / max(abs(value), 1e-12)
-            for name, value in stored.items()
-            if value is not None and name in found and math.isfinite(found[name])
-        ),
-        default=0.0,
-    )
+def _difference(stored: float | None, found: float) -> float:
+    """Return the relative difference of two values of a metric; the store keeps what is not finite as None."""
+    was_finite = stored is not None and math.isfinite(stored)
+    if stored is None or not was_finite or not math.isfinite(found):
+        return 0.0 if was_finite == math.isfinite(found) else math.inf
+    return abs(found - stored) / max(abs(stored), 1e-12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -46,13 +48,45 @@ def test_a_picture_that_was_tampered_with_is_found(tmp_path: Path) -> None:
     url = store(tmp_path)
     spec = make_spec(save={"images": "all"}, method={"sampler": "random", "trials": 1})
     start(spec, runner="inprocess", store_url=url, mlflow_uri=None, verdict=False)
-    import sqlite3
-
     with sqlite3.connect(tmp_path / "store.db") as connection:
         connection.execute("update trials set seed = seed + 1 where number = 1")
     report = replay(url, "test", 1)
     assert not report.identical
-    assert report.differing == ("sample:coffee after 12",)
+    assert report.differing[0] == "sample:coffee after 12"
+    assert {"image_mse", "image_mse of sample:coffee"} <= set(report.differing)
+    assert report.missing == ()
+
+
+@pytest.mark.parametrize(
+    ("statement", "differing", "missing"),
+    [
+        ("update trials set metrics = json_set(metrics, '$.psnr', 99.0)", ("psnr",), ()),
+        ("update trials set metrics = json_set(metrics, '$.psnr', null)", ("psnr",), ()),
+        ("update trials set metrics = json_set(metrics, '$.renamed', 1.0)", (), ("renamed",)),
+        ("update image_metrics set value = 9 where name = 'ssim'", ("ssim of sample:coffee",), ()),
+        ("update image_metrics set name = 'old' where name = 'ssim'", (), ("old of sample:coffee",)),
+        ("update trial_pictures set step = 11", (), ("sample:coffee after 11",)),
+    ],
+)
+def test_all_that_is_stored_is_compared_and_what_does_not_come_out_is_named(
+    replayed: Path, tmp_path: Path, statement: str, differing: tuple[str, ...], missing: tuple[str, ...]
+) -> None:
+    shutil.copy(replayed, tmp_path / "store.db")
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute(statement)
+    connection.close()
+    report = replay(store(tmp_path), "test", 1)
+    assert (report.identical, report.differing, report.missing) == (False, differing, missing)
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one sweep whose trials replay to what they were."""
+    folder = tmp_path_factory.mktemp("replayed")
+    spec = make_spec(save={"images": "all"}, method={"sampler": "random", "trials": 1})
+    start(spec, runner="inprocess", store_url=store(folder), mlflow_uri=None, verdict=False)
+    assert replay(store(folder), "test", 1).identical
+    return folder / "store.db"
 
 
 def test_a_failed_trial_is_replayed_to_its_failure(tmp_path: Path) -> None:
@@ -66,8 +100,6 @@ def test_a_failed_trial_is_replayed_to_its_failure(tmp_path: Path) -> None:
     report = replay(url, "test", 1)
     assert (report.identical, report.pictures) == (True, 0)
     assert report.note.startswith("failed again: sample:coffee: ")
-    import sqlite3
-
     with sqlite3.connect(tmp_path / "store.db") as connection:
         connection.execute("update trials set state = 'failed', failure = 'out of memory' where number = 0")
     report = replay(url, "test", 0)
