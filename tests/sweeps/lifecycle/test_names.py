@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sweeps.store.sweep_rows import NameTaken
 
 from restoration_core.errors import InputError
 from sweeps.cli import sweep
@@ -16,6 +15,7 @@ from sweeps.lifecycle.launch import start
 from sweeps.lifecycle.names import check_same, differences, free_name
 from sweeps.lifecycle.stored_sweep import view_sweep
 from sweeps.store.reader import open_reader
+from sweeps.store.writing.sweep_rows import NameTaken
 from tests.sweeps.sweeps_in_store import make_spec, make_sweep, store
 
 SMALL = {"baselines": [], "method": {"sampler": "random", "trials": 1, "seed": 3}}
