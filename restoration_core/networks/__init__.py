@@ -10,6 +10,7 @@ from restoration_core.networks.catalogue import (
 )
 from restoration_core.networks.classifier import Classifier
 from restoration_core.networks.feature_network import FeatureNetwork
+from restoration_core.networks.separate_rows import layer_with_other_rows
 from restoration_core.networks.weights import check_weights_file, is_path
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "TrainingReport",
     "check_weights_file",
     "is_path",
+    "layer_with_other_rows",
     "network_entries",
     "network_names",
     "open_network",

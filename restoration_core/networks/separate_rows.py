@@ -1,16 +1,22 @@
 """Rows that do not see how many others are in the batch, to the last bit, on CPUs.
 
 Matrix products and convolutions choose their way of computing by the number of rows, and with it how a row is rounded;
-some hundred steps of an optimiser make visible differences of that.
+some hundred steps of an optimiser make visible differences of that. Mended here are dense layers, attention and, by
+passing at most eight rows at once, narrow convolutions. Not mended: gates (a sigmoid, a tanh) on maps whose number of
+values is no multiple of 32, as in RegNet-Y, where processors compute the last values of a batch in another way; and in
+float64 convolutions on some maps of odd sides. :func:`layer_with_other_rows` finds out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from restoration_core.networks.feature_network import FeatureNetwork
 
 MOST_ROWS = 8
 """Rows that pass through a network at once on a CPU. 1 x 1 convolutions change their way at 16 rows."""
@@ -74,6 +80,30 @@ class SeparateRowsAttention(nn.MultiheadAttention):
         finally:
             self.batch_first = True
         return output.transpose(0, 1), weight
+
+
+def layer_with_other_rows(network: FeatureNetwork, layers: Iterable[str], size: int) -> str | None:
+    """Return the first of some layers where a row differs in some bit between batches of other widths; else None.
+
+    Args:
+        network: on the device and in the type of numbers that are in question.
+        layers: to be tried, one after the other, with the gradient of the sum of squares.
+        size: side of its input in pixels or positions.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(MOST_ROWS, network.channels, size, size, generator=generator).to(network.device, network.dtype)
+    for layer in sorted(layers, key=network.depth):
+        rows: dict[int, tuple[Tensor, Tensor]] = {}
+        for width in (2, 3, 5, MOST_ROWS):
+            for start in (0, MOST_ROWS - width):
+                leaf = x[start : start + width].clone().requires_grad_()
+                with torch.enable_grad():
+                    values = network.features(leaf, [layer])[layer]
+                (slopes,) = torch.autograd.grad(values, leaf, values.detach())
+                for row, found in enumerate(zip(values.detach(), slopes, strict=True), start):
+                    if not all(map(torch.equal, rows.setdefault(row, found), found)):
+                        return layer
+    return None
 
 
 _SEPARATE: dict[type[nn.Module], type[nn.Module]] = {

@@ -40,9 +40,10 @@ class Current:
 class BatchSolver(Generic[Key]):
     """Runs problems as rows of one batch. Rows may be added and removed at any time; each has its own iteration.
 
-    A row gives the same picture whatever rows are beside it: up to rounding, and on a CPU with matches at convolutional
-    layers to the last bit. Losses are recorded at a row's first step, then every ``record_every`` of its own steps,
-    each time of what that step's jitter window shows, and once more at the end, of the centre crop.
+    A row gives the same picture whatever rows are beside it: up to rounding, and on a CPU to the last bit, but for what
+    :mod:`~restoration_core.networks.separate_rows` names. Losses are recorded at a row's first step, then every
+    ``record_every`` of its own steps, each time of what that step's jitter window shows, and once more at the end, of
+    the centre crop.
 
     Args:
         network: a classifier, or a classifier's tail; moved to ``device`` and ``dtype``.

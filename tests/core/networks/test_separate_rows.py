@@ -12,6 +12,7 @@ from restoration_core.networks.separate_rows import (
     MOST_ROWS,
     SeparateRowsAttention,
     SeparateRowsLinear,
+    layer_with_other_rows,
     row_chunks,
     separate_rows,
 )
@@ -129,3 +130,18 @@ def test_reconstructions_of_a_dense_layer_are_the_same_pictures_in_batches_of_an
     alone = pictures(1)
     for width in (2, 4, 9):
         assert all(map(torch.equal, alone, pictures(width)))
+
+
+def test_where_rows_differ_is_found_and_where_they_do_not_as_well() -> None:
+    class PlainLinear(nn.Linear):
+        """A dense layer of a user's own class, which is left as it is."""
+
+    module = nn.Sequential(nn.Flatten(), PlainLinear(3 * 16 * 16, 200), nn.ReLU())
+    dense = Classifier(module, "dense", None, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), 16)
+    differing = layer_with_other_rows(dense, ["1", "2"], 16)
+    plain = nn.Linear(3 * 16 * 16, 200).requires_grad_(False)
+    x = torch.rand(8, 3 * 16 * 16)
+    if not torch.equal(plain(x)[:2], plain(x[:2])):  # so it is on the processors that we know
+        assert differing == "1"
+    separate = Classifier(nn.Sequential(nn.Flatten(), plain), "dense", None, (0.5,) * 3, (0.2,) * 3, 16)  # type: ignore[arg-type]
+    assert layer_with_other_rows(separate, ["1"], 16) is None

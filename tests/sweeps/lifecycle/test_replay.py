@@ -14,6 +14,28 @@ from sweeps.lifecycle.replay import replay
 from sweeps.store.writer import open_writer
 from tests.sweeps.sweeps_in_store import coordinate, make_spec, make_sweep, store
 
+ROUNDED_BY_THE_BATCH = """
+import torch
+from torch import nn
+
+class Dense(nn.Linear):
+    def forward(self, x):
+        # What a processor does whose products take another way from four rows on.
+        return super().forward(x) * (1 + 1e-5 * (len(x) >= 4))
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.dense = nn.Conv2d(3, 8, 3, stride=4), Dense(8 * 8 * 8, 32)
+
+    def forward(self, x):
+        return self.dense(self.conv(x).flatten(1))
+
+def make():
+    torch.manual_seed(0)
+    return Net()
+"""
+
 
 def test_every_trial_of_a_batch_replays_to_the_same_pixels(tmp_path: Path) -> None:
     url = store(tmp_path)
@@ -33,6 +55,43 @@ def test_every_trial_of_a_batch_replays_to_the_same_pixels(tmp_path: Path) -> No
         assert report.identical, report
         assert report.pictures == 4
         assert report.largest_metric_difference < 1e-5
+
+
+def test_trials_that_match_a_dense_layer_replay_to_the_same_pixels_too(tmp_path: Path) -> None:
+    url = store(tmp_path)
+    spec = make_spec(
+        image_size=32,
+        match={"layer": "fc7/relu"},
+        budget={"iterations": 30},
+        save={"images": "all"},
+        method={"sampler": "random", "trials": 6},
+        resources={"pack": 5},
+    )
+    start(spec, runner="inprocess", store_url=url, mlflow_uri=None, verdict=False)
+    for number in range(6):
+        report = replay(url, "test", number)
+        assert report.identical, report
+        assert report.largest_metric_difference == 0
+
+
+def test_where_rows_are_rounded_by_the_batch_the_note_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "batch_rounding.py").write_text(ROUNDED_BY_THE_BATCH)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    url = store(tmp_path)
+    spec = make_spec(
+        network={"module": "batch_rounding:make", "size": 32},
+        image_size=32,
+        match={"layer": "dense"},
+        budget={"iterations": 30},
+        save={"images": "all"},
+        method={"sampler": "random", "trials": 6},
+        resources={"pack": 6},
+    )
+    start(spec, runner="inprocess", store_url=url, mlflow_uri=None, verdict=False)
+    reports = [replay(url, "test", number) for number in range(6)]
+    assert not all(report.identical for report in reports)
+    said = "here dense rounds a picture differently in batches of other widths: equal within rounding only"
+    assert {report.note for report in reports if not report.identical} == {said}
 
 
 def test_without_kept_pictures_the_metrics_are_compared(tmp_path: Path) -> None:
