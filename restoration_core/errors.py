@@ -57,7 +57,8 @@ def unknown(kind: str, name: object, valid: Iterable[object], listing: str = "")
         listing: the command or page that lists all of them.
     """
     given, names = str(name), [str(item) for item in valid]
-    near = difflib.get_close_matches(given[:_LONGEST_NAME], names, n=1)
+    near = [name for name in names if name.lower() == given.lower()][:1]
+    near = near or difflib.get_close_matches(given[:_LONGEST_NAME], names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     told = ", ".join(names)
     if len(names) > _MOST_LISTED:

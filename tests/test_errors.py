@@ -16,7 +16,7 @@ import pytest
 import dashboard
 import restoration_core
 import sweeps
-from restoration_core.errors import Failure, InputError, InputErrors
+from restoration_core.errors import Failure, InputError, InputErrors, unknown
 from sweeps.store.leases import LeaseHeld, StaleLease
 
 # Modules that do something when they are imported: start a program, or draw a page.
@@ -70,3 +70,7 @@ def test_an_error_that_is_defined_tomorrow_with_arguments_of_its_own_crosses_as_
 
     arrived = pickle.loads(cloudpickle.dumps(Tomorrow("a", second=2)))
     assert (str(arrived), arrived.second) == ("a: 2", 2)
+
+
+def test_a_name_in_other_letters_is_the_first_that_is_meant() -> None:
+    assert "did you mean 'vgg16'?" in unknown("network", "VGG16", ["alexnet", "vgg16", "vgg16_bn"])

@@ -12,15 +12,14 @@ from torch import Tensor, nn
 
 from restoration_core.errors import InputError, unknown
 from restoration_core.networks.layer_names.naming import NamedLayers, name_layers, no_layer
-from restoration_core.networks.preparing import lay_out, materialise, prepare, unwrap
+from restoration_core.networks.opening import does_not_take, first_passes
+from restoration_core.networks.preparing import materialise, prepare, unwrap
 from restoration_core.networks.separate_rows import row_chunks
 from restoration_core.networks.tracing.trace import Trace, said, trace
-from restoration_core.networks.tracing.try_out import TryOut, forget_graphs, try_out, two_pictures
+from restoration_core.networks.tracing.try_out import forget_graphs
 
 _LARGEST_PROBED_SIZE = 4096
 _LARGEST_COMPUTED_SIZE = 256
-_TRIED_SIZE = 64
-"""Side in pixels of the two pictures that a network is tried with, where it takes them."""
 
 
 class _AllTapped(Exception):
@@ -82,12 +81,13 @@ class Classifier:
         try:
             materialise(self.module, native_size)
         except Exception as problem:  # a user's own network may raise anything
-            raise InputError(self._does_not_take(said(problem))) from problem
+            raise InputError(does_not_take(name, native_size, said(problem))) from problem
         prepare(self.module)
         parameter = next(self.module.parameters(), torch.empty(0))
         self._set_affine(parameter.device, parameter.dtype if parameter.is_floating_point() else torch.float32)
-        passed, tried = self._open(known)
-        self._layers: NamedLayers = name_layers(name, self.module, passed, tried.faults, names)
+        opened = first_passes(self.module, name, native_size, self._mean, self._normalise, known=known)
+        self.memory_format, passed = opened.memory_format, opened.passed
+        self._layers: NamedLayers = name_layers(name, self.module, passed, opened.faults, names)
         self.calls, self.layers = self._layers.calls, self._layers.listed
         if not self.layers:
             why = [f"{path!r}: {reason}" for path, reason in self._layers.refused.items()]
@@ -100,48 +100,8 @@ class Classifier:
             (native_size, native_size): self._shapes_in(passed)
         }
 
-    def _does_not_take(self, reason: str) -> str:
-        size = self.native_size
-        return f"{self.name}: does not take pictures of {size} x {size}: {reason}"
-
-    def _open(self, known: bool) -> tuple[Trace, TryOut]:
-        """Pass pictures through the network in the memory format that it takes."""
-        # On CPUs channels_last takes 0.6-0.9 of the time, and it is what GPUs' convolutions want. A network that
-        # looks at its maps through view() takes the other.
-        faults = []
-        for self.memory_format in (torch.channels_last, torch.contiguous_format):
-            lay_out(self.module, self.memory_format)
-            passed = trace(
-                self.module, self.native_size, self.native_size, memory_format=self.memory_format, graph=True
-            )
-            if passed.error is not None:
-                faults.append(self._does_not_take(passed.error))
-                continue
-            tried = TryOut() if known else self._try_out(passed)
-            if tried.error is None:
-                break
-            faults.append(f"{self.name}: takes one picture but not two together: {tried.error}; valid: a batch")
-        else:
-            raise InputError(faults[-1])
-        if tried.refusal is not None:
-            raise InputError(
-                f"network {self.name!r} is no function of each picture: {tried.refusal}; valid: a network whose "
-                "eval() turns dropout off and batch statistics to the stored ones"
-            )
-        return passed, tried
-
-    def _try_out(self, passed: Trace) -> TryOut:
-        """Try it at a small size, and at the native one where that runs other layers."""
-        ran = {(call.path, call.number) for call in passed.calls}
-        for size in sorted({min(_TRIED_SIZE, self.native_size), self.native_size}):
-            tried = try_out(self.module, self._run, two_pictures(size, self._mean))
-            if tried.error is None and ran <= tried.ran:
-                break
-        return tried
-
-    def _run(self, pictures: Tensor) -> None:
-        normalised = (pictures - self._mean) / self._std
-        self.module(normalised.contiguous(memory_format=self.memory_format))
+    def _normalise(self, pictures: Tensor) -> Tensor:
+        return (pictures - self._mean) / self._std
 
     def _shapes_in(self, passed: Trace) -> dict[str, tuple[int, ...]]:
         aliases = self._layers.aliases
@@ -229,7 +189,7 @@ class Classifier:
             for path, numbers in tapped.items():
                 module = self.module.get_submodule(path)
                 handles.append(module.register_forward_hook(self._tap(numbers, found, len(layers))))
-            self._run(x)
+            self.module(self._normalise(x).contiguous(memory_format=self.memory_format))
         except _AllTapped:
             pass
         finally:
