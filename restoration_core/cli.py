@@ -13,6 +13,7 @@ from restoration_core.informing import protect_output
 from restoration_core.interruption import Interrupted, interruptible
 
 ENTRY_POINT_GROUP = "restoration.commands"
+_COMPLETION = "_RESTORATION_COMPLETE"  # set by a shell that asks click how a command line may go on
 
 
 class _EntryPointGroup(click.Group):
@@ -70,6 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     except SystemExit as error:  # no command of ours ends so: it comes from a network of the user's, or from a library
+        if _COMPLETION in os.environ:
+            raise
         click.echo(f"error: the code that was called ended the program by sys.exit({error.code!r})", err=True)
         sys.exit(1)
     except click.exceptions.NoArgsIsHelpError as error:

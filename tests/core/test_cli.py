@@ -68,6 +68,21 @@ def test_a_mistyped_option_is_still_one_line(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err.startswith("error: No such option")
 
 
+def test_a_shell_that_completes_a_command_line_is_answered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {
+        "_RESTORATION_COMPLETE": "bash_complete",
+        "COMP_WORDS": "restoration sw",
+        "COMP_CWORD": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert not ended.value.code
+    assert capsys.readouterr() == ("plain,sweep\n", "")
+
+
 def test_code_that_ends_the_program_is_a_failure_with_a_word(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
