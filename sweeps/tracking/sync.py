@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from restoration_core.errors import InputError, unknown
+from restoration_core.errors import Failure, InputError, unknown
 from sweeps.execution.holder import new_holder
 from sweeps.store.models import NOT_TRACKED, OutboxKind
 from sweeps.store.writer import Writer, open_writer
@@ -65,6 +65,7 @@ def sync(
     Raises:
         InputError: a bad address, no store, no sweep of that name, or a file that MLflow cannot work with.
             An MLflow that does not answer is no error: it is in the report.
+        StoreFailed: the store cannot be read or written any more; what was written before is in MLflow.
     """
     given = parse_mlflow_uri(mlflow_uri, store_url)
     report = SyncReport()
@@ -121,7 +122,7 @@ class _Sync:
             deliverer = self._deliverer(address)
             with SweepClaim(self._writer, sweep.row.id, self._holder, self._wait_s) as claim:
                 self._write(sweep, trial_ids, deliverer, claim)
-        except UnusableDatabase:
+        except (UnusableDatabase, Failure):  # the file given for MLflow, or the store: the next sweep would fail too
             raise
         except Exception as error:
             self._fail(1 + len(trial_ids), one_line(error))
@@ -159,6 +160,8 @@ class _Sync:
             except ClaimHeld as error:
                 self._fail(len(trial_ids) - position, one_line(error))
                 break
+            except Failure:
+                raise
             except Exception as error:
                 deliverer.forget()
                 outage = deliverer.outage()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from PIL import Image
 from sqlalchemy import create_engine, text
 
 from restoration_core.errors import InputError
+from sweeps.store import StoreLocked, engine, store_file
 from sweeps.store.models import SweepStatus
 from sweeps.store.reader import open_reader
 from sweeps.tracking import best_from_mlflow, sync
@@ -308,6 +311,19 @@ def test_one_trial_that_mlflow_refuses_does_not_hold_up_the_others(
     assert sorted(asked.trials(mlflow_uri)) == [0, 2, 3, 4]
     (left,) = sweep.writer.pending_outbox()
     assert (left.trial_number, left.attempts, left.error) == (1, 1, "refused")
+
+
+def test_a_store_that_fails_is_not_taken_for_an_mlflow_that_does(
+    sweep: StoredSweep, mlflow_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.02)
+    path = store_file(sweep.url)
+    assert path is not None
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreLocked, match="was locked by another process"):
+            sync(sweep.url, mlflow_uri)
+    assert sync(sweep.url, mlflow_uri).failed == 0
 
 
 def test_during_an_outage_everything_stays_pending_and_the_report_says_why(sweep: StoredSweep) -> None:
