@@ -58,12 +58,12 @@ def best_trials(store: str, name: str, k: int) -> BestTrials:
     reader = open_reader(store)
     try:
         view = reader.sweep(name)
-        rows = records(reader.best(name, _EVERYTHING))
+        found = reader.best(name, _EVERYTHING)
     finally:
         reader.close()
     parameters: Mapping[str, Mapping[str, Any]] = view.spec.get("parameters", {})
     fixed = frozenset(key for key, parameter in parameters.items() if parameter.get("value") is not None)
-    return BestTrials(name, rows[:k], len(rows), tuple(view.metric_names), fixed)
+    return BestTrials(name, records(found.head(k)), len(found), tuple(view.metric_names), fixed)
 
 
 def print_best(best: BestTrials, title: str | None = None) -> None:

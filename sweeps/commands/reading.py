@@ -8,6 +8,7 @@ import click
 
 from restoration_core.commands.tables import cell, print_pairs, print_table
 from restoration_core.informing import PrintingCommand
+from restoration_core.paths import as_text
 from sweeps.commands.best_table import BestTrials, best_trials, print_best
 from sweeps.commands.common import MOST_TRIALS, Addresses, address_options, json_option, print_json, records
 
@@ -27,8 +28,8 @@ def status(name: str | None, as_json: bool, addresses: Addresses) -> None:
 
     reader = open_reader(addresses.store)
     try:
-        rows = records(reader.sweeps())
         if name is None:
+            rows = records(reader.sweeps())
             if as_json:
                 print_json(rows)
             elif rows:
@@ -109,7 +110,7 @@ def export(name: str, path: str, addresses: Addresses) -> None:
         count = export_trials(reader, name, path)
     finally:
         reader.close()
-    click.echo(f"{count} trials of {name} written to {path}")
+    click.echo(f"{count} trials of {name} written to {as_text(path)}")
 
 
 def _abandoned(view: SweepView) -> bool:

@@ -96,6 +96,8 @@ def _sqlite_failure(error: DBAPIError, store: str, path: Path) -> StoreFailed | 
         return StoreDamaged(
             f"store {store} is damaged ({said}); bring back a copy, or read what is left: sqlite3 {path} .recover"
         )
+    if primary == sqlite3.SQLITE_NOTADB:
+        return StoreFailed(f"store {store} is no database any more ({said}): bring back a copy")
     if primary == sqlite3.SQLITE_CANTOPEN:
         return StoreFailed(f"store {store} cannot be opened any more ({said}): see that {path} is there and readable")
     if primary == sqlite3.SQLITE_IOERR:

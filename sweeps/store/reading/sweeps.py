@@ -16,7 +16,9 @@ def find(connection: Connection, name: str) -> Any:
     Raises:
         InputError: no such sweep, with the nearest name.
     """
-    row = connection.execute(select(*Sweep.__table__.c).where(Sweep.name == name)).one_or_none()
+    row = None
+    if _is_text(name):
+        row = connection.execute(select(*Sweep.__table__.c).where(Sweep.name == name)).one_or_none()
     if row is None:
         there = names(connection)
         raise InputError(unknown("sweep", name, there) if there else f"unknown sweep {name!r}; the store has none yet")
@@ -31,3 +33,11 @@ def names(connection: Connection) -> list[str]:
 def count_trials(connection: Connection, sweep_id: int) -> int:
     """Return how many trials a sweep has, whatever their state."""
     return connection.execute(select(func.count()).select_from(Trial).where(Trial.sweep_id == sweep_id)).scalar_one()
+
+
+def _is_text(name: str) -> bool:
+    """Return whether databases take the name at all: on a command line it may hold bytes that are not UTF-8."""
+    try:
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False

@@ -173,6 +173,18 @@ def test_a_number_or_a_name_beyond_all_bounds_is_one_line(
         assert len(called.error) < 500, command[0]
 
 
+def test_a_name_that_is_no_text_is_a_sweep_that_there_is_not(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_writer("sqlite:///restoration.db") as writer:
+        fill(writer, "cafe")
+    for command in (("status",), ("best",), ("resume",), ("delete", "--yes"), ("export", "--to", "x.csv"), ("sync",)):
+        called = restoration(capfd, "sweep", *command, os.fsdecode(b"caf\xe9"))
+        assert called.status == 2, command
+        assert called.error == r"unknown sweep 'caf\udce9'; did you mean 'cafe'? valid: cafe", command
+
+
 def store_finding(url: str) -> Finding:
     (found,) = [finding for finding in examine(Addresses(url, None)) if finding.what == "store"]
     return found

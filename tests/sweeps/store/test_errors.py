@@ -22,6 +22,7 @@ from sweeps.store import (
     StoreReadOnly,
     SweepStatus,
     Writer,
+    make_engine,
     open_reader,
     open_writer,
 )
@@ -90,6 +91,15 @@ def test_a_file_that_is_cut_short_under_a_reader_is_one_line(url: str, tmp_path:
     with pytest.raises(StoreFailed, match=r"store sqlite:.* (is damaged|failed) \(") as said:
         reader.trials("a")
     assert "\n" not in str(said.value)
+
+
+def test_a_file_that_is_overwritten_before_a_later_connection_is_one_line(url: str, tmp_path: Path) -> None:
+    open_writer(url).close()
+    engine = make_engine(url, read_only=True)
+    engine.dispose()
+    (tmp_path / "store.db").write_bytes(b"no database" * 10_000)
+    with pytest.raises(StoreFailed, match=r"store sqlite:.* is no database any more \(file is not a database\)"):
+        engine.connect()
 
 
 def remove(path: Path) -> None:
