@@ -51,6 +51,7 @@ class Classifier:
         memory_format: in which pictures are handed to it.
         layers: readable names in forward order.
         calls: how each layer is reached: its name, in forward order -> the call of a module.
+        refused: modules that run but are no layers, by path -> why.
         channels, deviation, takes_pictures: as :class:`FeatureNetwork` asks for.
 
     Raises:
@@ -88,9 +89,9 @@ class Classifier:
         opened = first_passes(self.module, name, native_size, self._mean, self._normalise, known=known)
         self.memory_format, passed = opened.memory_format, opened.passed
         self._layers: NamedLayers = name_layers(name, self.module, passed, opened.faults, names)
-        self.calls, self.layers = self._layers.calls, self._layers.listed
+        self.calls, self.layers, self.refused = self._layers.calls, self._layers.listed, self._layers.refused
         if not self.layers:
-            why = [f"{path!r}: {reason}" for path, reason in self._layers.refused.items()]
+            why = [f"{path!r}: {reason}" for path, reason in self.refused.items()]
             raise InputError(
                 f"network {name!r} has no layer to match ({', '.join(why[:1]) or 'it runs no modules'}); valid: "
                 "modules that each return one tensor, with a row for each picture, through which gradients flow"
@@ -152,8 +153,8 @@ class Classifier:
             return name
         if name in self._layers.aliases:
             return self._layers.aliases[name]
-        if name in self._layers.refused:
-            raise InputError(no_layer(self.name, name, self._layers.refused[name]))
+        if name in self.refused:
+            raise InputError(no_layer(self.name, name, self.refused[name]))
         raise InputError(unknown(f"layer of {self.name}", name, self.layers, f"restoration networks {self.name}"))
 
     def features(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:

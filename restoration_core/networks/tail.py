@@ -13,6 +13,7 @@ from restoration_core.errors import InputError, unknown
 from restoration_core.networks.classifier import Classifier
 from restoration_core.networks.separate_rows import row_chunks
 from restoration_core.networks.tracing.trace import Call, trace
+from restoration_core.networks.tracing.try_out import forget_graphs
 from restoration_core.seeds import derive_seed
 
 _REFERENCE_PICTURES = 8
@@ -71,7 +72,9 @@ class Tail:
         if not self.layers:
             raise InputError(f"{self.name}: no layer lies behind it; valid: a layer before {classifier.layers[-1]!r}")
         self._refuse_bypass()
-        self._order = trace(classifier.module, picture_size, picture_size, memory_format=classifier.memory_format).calls
+        passed = trace(classifier.module, picture_size, picture_size, memory_format=classifier.memory_format)
+        # What is no layer has rows of its own number, or no input to take that number from: it stays.
+        self._order = [(call, call.key in classifier.refused) for call in passed.calls]
         self.module = _without_what_lies_before(classifier.module, self._order, self._calls[self._layer])
         self.mean, self.deviation = self._measure(pictures)
 
@@ -249,19 +252,27 @@ def _run(module: nn.Module, picture: Tensor, call: Call, map_: Tensor, wanted: d
     return found
 
 
-def _without_what_lies_before(module: nn.Module, order: Sequence[Call], call: Call) -> nn.Module:
-    """Return a copy that shares all tensors, where modules done with when ``call`` ends are taken out."""
-    place = next(i for i, other in enumerate(order) if (other.path, other.number) == (call.path, call.number))
+def _without_what_lies_before(module: nn.Module, order: Sequence[tuple[Call, bool]], call: Call) -> nn.Module:
+    """Return a copy that shares all tensors, where modules done with when ``call`` ends are taken out.
+
+    Args:
+        module: the whole network.
+        order: the calls of its forward pass, and whether their module has to stay.
+        call: whose value is given.
+    """
+    place = next(i for i, (other, _) in enumerate(order) if (other.path, other.number) == (call.path, call.number))
     before: dict[str, list[Call]] = {}
-    for other in order[: place + 1]:
+    for other, _ in order[: place + 1]:
         before.setdefault(other.path, []).append(other)
-    after = {other.path for other in order[place + 1 :]}
+    later = {other.path for other, _ in order[place + 1 :]}
+    kept = later | {other.path for other, stays in order if stays}
+    forget_graphs(module)
     tensors = (*module.parameters(), *module.buffers())
     thinned = copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
     absent: list[str] = []
     for path in sorted(before, key=lambda path: path.count(".")):  # a container before its parts
         inside = any(path.startswith(f"{other}.") for other in absent)
-        needed = path in after or any(other.startswith(f"{path}.") for other in after)
+        needed = path in kept or any(other.startswith(f"{path}.") for other in later)
         if not inside and not needed and len({other.shape for other in before[path]}) == 1:
             parent, _, name = path.rpartition(".")
             setattr(thinned.get_submodule(parent), name, _Absent(before[path][0]))

@@ -139,3 +139,38 @@ def test_layers_before_and_maps_of_another_size_are_refused(alexnet: Classifier)
         tail.shape("conv3/relu", 24)
     with pytest.raises(InputError, match="valid: "):
         tail.features(torch.zeros(1, 3, 20, 20), ["conv3/relu"])
+
+
+class Table(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(1, 6, SIZE, SIZE))
+
+    def forward(self) -> Tensor:
+        return self.table
+
+
+class Unusual(nn.Module):
+    """Before the layer that is cut: a module without input, and one whose rows are windows of the picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.table = nn.Conv2d(3, 6, 3, padding=1), Table()
+        self.window, self.middle = nn.Conv2d(6, 6, 1), nn.Conv2d(6, 6, 3, padding=1)
+        self.head = nn.Conv2d(6, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x) + self.table()
+        rows = self.window(x.unflatten(2, (2, -1)).transpose(1, 2).flatten(0, 1))
+        x = rows.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2, 3)
+        return self.head(self.middle(x))
+
+
+def test_modules_before_the_cut_that_are_no_layers_do_no_harm(pictures: Tensor) -> None:
+    torch.manual_seed(0)
+    network = Classifier(Unusual(), "unusual", None, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), SIZE)
+    assert network.layers == ("stem", "middle", "head")
+    assert set(network.refused) == {"table", "window"}
+    tail = cut_tail(network, "middle")
+    whole = network.features(pictures, ["middle", "head"])
+    torch.testing.assert_close(tail.features(whole["middle"], ["head"])["head"], whole["head"], rtol=0, atol=1e-6)
