@@ -91,15 +91,21 @@ class Lease:
             raise self._ended_by
 
     def release(self) -> None:
-        """Stop renewing and give the lease back; without effect when it changed hands.
+        """Stop renewing and give the lease back; without effect when it changed hands or was given up.
 
         In a store that cannot be written it ends by itself.
         """
+        if self._over.is_set():
+            return
         self._over.set()
         self._thread.join()
         if not self.lost:
             with contextlib.suppress(StoreFailed):
                 self._writer.release_lease(self._sweep_id, self.token)
+
+    def give_up(self) -> None:
+        """Stop renewing and leave the lease to run out: the store cannot be written, and trying takes long."""
+        self._over.set()
 
     def __enter__(self) -> Lease:
         return self

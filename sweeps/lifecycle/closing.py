@@ -71,8 +71,10 @@ class Hold:
         except BaseException as error:
             failed = isinstance(error, Exception) and not isinstance(error, Failure)
             if not self._has_ended:
-                with contextlib.suppress(Exception):  # the error that ended the run is the one to hear of
+                try:
                     self.end(SweepStatus.FAILED if failed else SweepStatus.INTERRUPTED, None, None)
+                except Exception:  # the error that ended the run is the one to hear of
+                    self.lease.give_up()
             raise
         finally:
             self.lease.release()
