@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -69,6 +70,12 @@ def test_make_targets_named_in_the_readme_exist() -> None:
     for target in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, flags=re.MULTILINE):
         name = target[0] or target[1]
         assert re.search(rf"^{name}:", makefile, flags=re.MULTILINE), f"make {name}"
+
+
+def test_functions_that_the_readme_names_beside_a_module_are_there() -> None:
+    named = re.findall(r"`(\w+)\([^`]*\)` of\s+`((?:restoration_core|sweeps)[\w.]*)`", README)
+    assert named
+    assert not [name for name, module in named if not hasattr(importlib.import_module(module), name)]
 
 
 PATH_IN_CODE = re.compile(r"`([\w./-]*/[\w./-]*|[\w-]+\.(?:py|md|yaml|toml))`")

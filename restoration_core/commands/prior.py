@@ -69,13 +69,18 @@ def list_priors(as_json: bool, library: Path | None) -> None:
 @click.argument("name", metavar="KEY|NAME")
 @click.option("--to", type=click.Path(path_type=Path), help="Draw the filters into this picture file.")
 @click.option(
-    "--order", default="alpha", show_default=True, help="alpha (heaviest first) or frequency (coarsest first)."
+    "--order",
+    type=click.Choice(["alpha", "frequency"]),
+    default="alpha",
+    show_default=True,
+    help="alpha: the heaviest first; frequency: the coarsest.",
 )
 @click.option(
     "--view",
+    type=click.Choice(["largest", "mean"]),
     default="largest",
     show_default=True,
-    help="Of filters over many channels: largest (each in the channel where it is strongest) or mean (over channels).",
+    help="Of filters over many channels, what is drawn: the channel where each is strongest, or the mean.",
 )
 @click.option("--columns", default=32, show_default=True, help="Filters in a row.")
 @click.option("--scale", default=4, show_default=True, help="Pixels for a weight.")

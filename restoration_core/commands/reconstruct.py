@@ -65,8 +65,8 @@ if TYPE_CHECKING:
     "--gap/--no-gap",
     default=True,
     show_default=True,
-    help="Final objective over that of a run started at the truth, taken beside the restarts: --no-gap saves half the "
-    "runs, with N restarts one in N + 1 (but no time for a single picture, layer and run, unless by lbfgs).",
+    help="Also run from the truth, and print the final objective over that of this run. --no-gap leaves it out: of N "
+    "restarts and one from the truth, it saves the latter.",
 )
 @click.option(
     "--animate",

@@ -136,9 +136,7 @@ def make_plan(images: Sequence[str], request: Request, notice: Callable[[str], N
     largest = max(map(short_side, references))
     if request.size is None and largest > side:
         what = "the picture is" if len(references) == 1 else "pictures are"
-        notice(
-            f"{what} shrunk from {largest} px to {side} px, the native size of {classifier.name}; --size N sets another"
-        )
+        notice(f"{what} shrunk from {largest} to {side} px, the size of {classifier.name}; --size N sets another")
     plan = Plan(request, classifier, side, tuple(references), originals, (), {})
     found, refused, faults = [], {}, []
     for layer in layers:

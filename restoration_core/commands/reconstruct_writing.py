@@ -33,7 +33,7 @@ from restoration_core.reconstruction import Result, Status, Term
 
 SHEET = "contact_sheet"
 _SHEET_PAGE = re.compile(rf"{SHEET}(-\d+)?\.png")
-FEATURE_ERROR = "feature error: ||phi - phi0||^2 / ||phi0||^2, the square of the papers' normalised error"
+FEATURE_ERROR = "feature error: ||phi - phi0||^2 / ||phi0||^2 (the papers report its root)"
 
 
 def record_outcome(outcome: Outcome, plan: Plan, out: Path) -> Record:

@@ -172,7 +172,8 @@ def _store(url: str) -> Finding:
         return Finding("store", f"{shown} will be made by the first sweep", remedy)
     reader = open_reader(url)
     try:
-        found = f"{shown}: {len(reader.sweeps())} sweeps, {reader.size_bytes() / 1e6:,.1f} MB"
+        count = len(reader.sweeps())
+        found = f"{shown}: {count} {'sweep' if count == 1 else 'sweeps'}, {reader.size_bytes() / 1e6:,.1f} MB"
         fault = None if file is None else read_only_fault(file)
         return Finding("store", found if fault is None else f"{found}, but it cannot be written", fault or "")
     finally:

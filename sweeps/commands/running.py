@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restoration_core.commands.tables import cell
+from restoration_core.commands.tables import cell, print_pairs
 from sweeps.commands.best_table import best_trials, print_best
 from sweeps.commands.common import MOST_TRIALS, Addresses, address_options, json_option, print_json
 from sweeps.commands.ending import Ending, tell_behind
@@ -109,10 +109,11 @@ def replay(name: str, number: int, as_json: bool, addresses: Addresses) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"trial {number} of {name}: {'identical' if report.identical else 'NOT identical'}")
-        for key, value in found.items():
-            if key != "identical" and value not in (None, "", [], (), {}):
-                click.echo(f"  {key.replace('_', ' ')}: {_listed(value)}")
+        rest = {key.replace("_", " "): _listed(found[key]) for key in found if key not in {"identical", "number"}}
+        print_pairs(
+            rest,
+            title=f"trial {number} of {name}: {'identical' if report.identical else 'NOT identical'}",
+        )
     if not report.identical:
         click.get_current_context().exit(1)
 

@@ -63,7 +63,7 @@ def _sentence(baseline: str, metric: str, found: Mapping[str, Mapping[str, Any]]
     if count == 1:
         return f"{sentence} (one picture, so no interval: only a hint)"
     ends = " to ".join(_number(end, metric) for end in (low, high)) + (" dB" if metric == "psnr" else "")
-    sentence += f", is better on {better} of {count} pictures (95 % interval {ends}"
+    sentence += f", is better on {better} of {count} pictures (95 % interval of its lead {ends}"
     if count < ENOUGH_PICTURES:
         return f"{sentence}; with so few pictures only a hint)"
     return f"{sentence}; {'which leaves out 0' if low > 0 or high < 0 else 'which holds 0: no clear difference'})"

@@ -174,6 +174,16 @@ def test_show_draws_all_filters(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "filters of student_t-8x8-512" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("option", ["--order", "--view"])
+def test_show_refuses_an_unknown_way_to_draw_also_when_it_only_prints(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("show", "student_t-8x8-256", option, "nosuch") == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "'nosuch' is not one of" in printed.err
+
+
 def test_show_without_a_file_prints_what_it_was_made_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("show", "logistic-8x8-512", "--library", tmp_path) == 0
     printed = capsys.readouterr().out

@@ -223,7 +223,7 @@ def test_a_picture_that_is_shrunk_to_the_networks_size_is_said_so_in_one_line(
 ) -> None:
     Image.new("RGB", (80, 60), "teal").save(tmp_path / "large.png")
     Image.new("RGB", (32, 32), "teal").save(tmp_path / "native.png")
-    line = "the picture is shrunk from 60 px to 32 px, the native size of cifar_alexnet; --size N sets another"
+    line = "the picture is shrunk from 60 to 32 px, the size of cifar_alexnet; --size N sets another"
     for name, options, said in (
         ("large.png", [], True),
         ("native.png", [], False),

@@ -67,10 +67,14 @@ def test_a_search_ended_by_its_hours_says_so_and_how_to_go_on(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_replay_of_a_finished_trial_is_identical(store: str) -> None:
+def test_replay_of_a_finished_trial_is_identical(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     report = json.loads(invoke("replay", "tiny", "2", "--store", store, "--json"))
     assert report["identical"] is True
     assert report["pictures"] == 1
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = invoke("replay", "tiny", "2", "--store", store).splitlines()
+    assert lines[0] == "trial 2 of tiny: identical"
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.slow

@@ -18,9 +18,9 @@ from sweeps.store import open_reader
 from tests.sweeps.sweeps_in_store import make_spec, store
 
 AHEAD = "the winner beats mv2016"
-HINT = "(95 % interval +0.50 to +1.10 dB; with so few pictures only a hint)"
-UNCLEAR = "(95 % interval -0.50 to +0.10 dB; which holds 0: no clear difference)"
-CLEAR = "(95 % interval +0.10 to +0.90 dB; which leaves out 0)"
+HINT = "(95 % interval of its lead +0.50 to +1.10 dB; with so few pictures only a hint)"
+UNCLEAR = "(95 % interval of its lead -0.50 to +0.10 dB; which holds 0: no clear difference)"
+CLEAR = "(95 % interval of its lead +0.10 to +0.90 dB; which leaves out 0)"
 
 
 def test_the_interval_agrees_with_scipys_bootstrap() -> None:
@@ -153,7 +153,7 @@ def test_a_lead_in_a_metric_that_is_minimised_is_said_in_its_direction() -> None
     }
     assert in_words("none", found, ["image_mse"]) == (
         "the winner beats none by 0.01 in image_mse (+0.80 dB), is better on 11 of 12 pictures "
-        "(95 % interval +0.002 to +0.03; which leaves out 0)"
+        "(95 % interval of its lead +0.002 to +0.03; which leaves out 0)"
     )
     assert in_words("none", {}, ["image_mse"]).startswith("the winner and none cannot be compared in image_mse")
 
