@@ -46,10 +46,13 @@ class Ending:
         from sweeps.store import StaleLease
 
         self.progress.stop()
-        # Who has taken the sweep over goes on with it; bad input says itself what would be valid.
-        if error is None or not self._resumable or isinstance(error, StaleLease | InputError):
-            return
-        on = f"to go on: restoration sweep resume {self.progress.name}{self._addresses.options()}"
+        if error is None or not self._resumable or isinstance(error, InputError):
+            return  # bad input says itself what would be valid
+        name, options = self.progress.name, self._addresses.options()
+        if isinstance(error, StaleLease):
+            look = f"to look at it: restoration sweep status {name}{options}"
+            raise Failure(f"another run has taken sweep {name} over and goes on with it; {look}") from error
+        on = f"to go on: restoration sweep resume {name}{options}"
         if isinstance(error, Failure):
             raise Failure(f"{error}; {on}") from error
         click.echo(on, err=True)
