@@ -167,7 +167,9 @@ def _faults(error: ValidationError, data: Any, prefix: YamlPath) -> list[Fault]:
         faults.append((where, message))
     for (where, value), texts in rules.items():
         dotted = ".".join(str(part) for part in where if part != "parameters")
-        faults.append((where, f"{dotted} {' or '.join(dict.fromkeys(texts))}, but got {value}"))
+        first, *others = dict.fromkeys(texts)
+        rule = " or ".join([first, *(text.removeprefix("must be ") for text in others)])
+        faults.append((where, f"{dotted} {rule}, but got {value}"))
     return faults
 
 

@@ -17,10 +17,10 @@ name: {name}
 network: {network}{network_remark}
 
 # Pictures to search on: paths, globs such as photos/**/*.jpg, or samples that ship with the package.
-images: [sample:astronaut, sample:coffee]
+images: [sample:chelsea, sample:coffee]
 image_size: {size}                      # side of the square pictures in pixels
 # Never searched on: the winner is judged on these.
-validate_on: [sample:chelsea, sample:rocket]
+validate_on: [sample:astronaut, sample:china, sample:flower, sample:rocket]
 
 # `restoration networks {network_name}` lists the layers.
 match: {{layer: {layer}}}
@@ -41,9 +41,12 @@ parameters:
     patch_size: 8
     patch_stride: 4                  # one patch in sixteen in each step
     weight: {{distribution: log_uniform, min: 1e-5, max: 1e-3}}
-  learning_rate: 0.12
+  # The optimiser, for baselines too. A short memory (beta2) serves short runs; 0.999 wants more iterations.
+  learning_rate: 0.08
   learning_rate_end: 0.045
+  beta2: 0.9
   jitter: 1                          # 2 and more shift the picture at random in each step
+  bound: 232.8                       # longest colour, from the mean one: all of RGB lies within
 """
 
 

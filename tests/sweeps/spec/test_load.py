@@ -79,6 +79,7 @@ def test_the_file_names_a_sweep_that_has_no_name(tmp_path: Path) -> None:
         ("total_variation.weight", "total_variation.wieght", 12, ["did you mean 'total_variation.weight'"]),
         ("total_variation.weight", "priors.conv2/relu", 12, ["priors.conv2/relu must be a group"]),
         ("learning_rate: 0.05", "learning_rate: -1", 13, ["learning_rate must be > 0", "-1"]),
+        ("learning_rate: 0.05", "learning_rate: {values: [[1]]}", 13, ["must be a valid boolean or a valid integer"]),
         ("learning_rate: 0.05", "learning_rate: fast", 13, ["learning_rate must be a number", "'fast'"]),
         ("learning_rate: 0.05", "total_variation.weight: 3", 13, ["duplicate key", "first given on line 12"]),
         ("learning_rate: 0.05", "isotropic_range.alpha: 6", 13, ["isotropic_range.alpha has no effect without"]),

@@ -15,6 +15,11 @@ def test_the_bundled_network_needs_nothing_else() -> None:
     assert set(spec.images).isdisjoint(spec.validate_on)
 
 
+def test_the_pictures_of_the_verdict_are_more_than_those_of_the_search() -> None:
+    spec = parse_spec(starter("mine"))
+    assert len(spec.validate_on) > len(spec.images)
+
+
 @pytest.mark.parametrize(("network", "layer", "size"), [("alexnet", None, 224), ("vgg16", "conv2_2/relu", 224)])
 def test_another_network_gets_its_own_size_and_a_layer_with_a_map(network: str, layer: str | None, size: int) -> None:
     spec = parse_spec(starter("mine", network, layer))
