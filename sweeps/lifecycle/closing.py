@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from restoration_core.errors import Failure
+from restoration_core.errors import Failure, InputError
 from restoration_core.informing import guarded
 from restoration_core.interruption import check_interruption, undisturbed
 from sweeps.execution.failures import describe, is_of_the_machine
@@ -69,8 +69,9 @@ class Hold:
         try:
             yield
         except BaseException as error:
-            failed = isinstance(error, Exception) and not isinstance(error, Failure)
+            failed = isinstance(error, Exception) and not isinstance(error, Failure | InputError)
             if not self._has_ended:
+                self._has_ended = True  # or cannot: there is one try, however many levels the error passes
                 try:
                     self.end(SweepStatus.FAILED if failed else SweepStatus.INTERRUPTED, None, None)
                 except Exception:  # the error that ended the run is the one to hear of

@@ -132,7 +132,11 @@ def start(
             spec, sweep_id = _create(writer, spec, new, again)
             guarded(created)(spec.name)
             context = PackContext(spec, classifier, images, priors, units, threads=spec.resources.threads)
-            with hold(writer, sweep_id) as held, tracking(store_url, mlflow_uri, spec.name, behind) as tracked:
+            with (
+                hold(writer, sweep_id) as held,
+                held.until_closed(),  # from the first row on: tracking may fail, or Ctrl-C come, before the search
+                tracking(store_url, mlflow_uri, spec.name, behind) as tracked,
+            ):
                 job = Job(store_url, spec.name, held.lease, context, started_at)
                 outcome = carry_through(session, job, held, verdict, progress)
     check_interruption()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from restoration_core.errors import InputError
 from sweeps.lifecycle.launch import SweepOutcome, start
 from sweeps.lifecycle.resume import resume
 from sweeps.store.leases import LeaseHeld, StaleLease
@@ -66,6 +67,15 @@ def test_a_driver_that_wakes_after_another_has_ended_the_sweep_changes_nothing(t
     assert took
     after = view_of(url)
     assert (after.status, after.verdict, after.lease_holder) == ("complete", None, None)
+
+
+def test_a_sweep_that_ends_before_its_search_has_begun_is_not_left_running(tmp_path: Path) -> None:
+    url, tracked = store(tmp_path), tmp_path / "tracked"
+    tracked.mkdir()
+    with pytest.raises(InputError, match="lies in a folder that does not exist"):
+        run(url, mlflow_uri=f"sqlite:///{tracked}/mlflow.db", created=lambda name: tracked.rmdir())
+    after = view_of(url)
+    assert (after.status, after.lease_holder) == ("interrupted", None)
 
 
 @pytest.mark.parametrize("moment", ["search", "verdict"])
