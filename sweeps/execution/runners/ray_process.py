@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import shutil
 import sys
 import tempfile
 import threading
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 class _Parent:
-    """The other end of the connection; when it closes, all that this process started ends with it."""
+    """The other end of the connection; when it closes, all that this process started ends with it, its files too."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection, self._lock = connection, threading.Lock()
@@ -60,11 +61,16 @@ class _Parent:
             self._connection.send(message)
 
     def _read(self) -> None:
+        folder: str | None = None
         try:
             while True:
-                self._received.put(self._connection.recv())
+                message = self._connection.recv()
+                folder = message.folder if isinstance(message, Setup) else folder
+                self._received.put(message)
         except (EOFError, OSError):
             end_session(os.getsid(0))
+            if folder is not None:  # the parent's to remove, but it may have been killed
+                shutil.rmtree(folder, ignore_errors=True)
             os._exit(1)
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,27 @@ def test_what_answers_otherwise_than_a_cluster_is_given_up_and_the_name_stays_fr
         run(store(tmp_path))
     assert sweeps_in(store(tmp_path)) == []
     assert descendants(os.getpid()) == {}
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_leaves_neither_process_nor_file(tmp_path: Path, silent: str) -> None:
+    code = (
+        "import time; from sweeps.execution.runners.ray_session import open_session\n"
+        "from tests.sweeps.sweeps_in_store import make_spec\n"
+        "with open_session(make_spec()): print('open', flush=True); time.sleep(600)\n"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path), "RAY_ADDRESS": silent}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        (child,) = descendants(process.pid)
+        assert [path.name for path in tmp_path.glob("*/*")] == ["log"]
+        process.kill()
+    deadline = time.monotonic() + 120.0  # Ray's libraries are loading, after which the child notices
+    while in_session(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
