@@ -31,13 +31,14 @@ def run(folder: str, runner: str) -> None:
 
 
 def kill_in_the_middle(folder: Path, runner: str, complete: int, timeout_s: float) -> set[int]:
-    """Start the sweep, send SIGKILL once some trials are complete, and return the complete ones' numbers."""
+    """Start the sweep, send SIGKILL once some trials are complete and others in flight; return the complete ones."""
     root = Path(__file__).parents[2]
     code = f"from tests.sweeps.killed_sweep import run; run({str(folder)!r}, {runner!r})"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=root, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + timeout_s
     try:
-        while len(numbers(folder, "complete")) < complete:
+        # Between a result and the next trial none may be in flight: that is not the middle.
+        while len(numbers(folder, "complete")) < complete or not numbers(folder, "running"):
             assert process.poll() is None, "the sweep ended before it was killed"
             assert time.monotonic() < deadline, f"not {complete} trials after {timeout_s} s"
             time.sleep(0.02)

@@ -67,10 +67,11 @@ def test_what_answers_otherwise_than_a_cluster_is_given_up_and_the_name_stays_fr
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", silent)
     monkeypatch.setattr(ray_session, "CONNECT_LIMIT_S", 2.0)
+    before = descendants(os.getpid())  # a helper of an earlier test's may still be there
     with pytest.raises(InputError, match=r"cannot be used: it does not answer as a Ray cluster does within 2 s"):
         run(store(tmp_path))
     assert sweeps_in(store(tmp_path)) == []
-    assert descendants(os.getpid()) == {}
+    assert descendants(os.getpid()).keys() <= before.keys()
 
 
 @pytest.mark.slow
