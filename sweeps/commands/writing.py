@@ -50,12 +50,16 @@ def init(file: str, network: str | None, layer: str | None) -> None:
 
 
 def _write_new(path: Path, text: str) -> None:
+    made = False
     try:
         with open(path, "x", encoding="utf-8") as file:
+            made = True
             file.write(text)
     except FileExistsError as error:
         raise InputError(f"{shown(path)}: is there already; valid: the name of a new file, or - to print") from error
     except (OSError, ValueError) as error:
+        if made:  # the disk is full; what is there of the file would be in the way of the next try
+            path.unlink(missing_ok=True)
         why = reason(error) if isinstance(error, OSError) else "no name of a file"
         raise InputError(f"{shown(path)}: cannot be written ({why}); valid: the name of a new file") from error
 

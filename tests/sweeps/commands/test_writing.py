@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,17 @@ def test_what_init_cannot_write_is_one_line(
     assert run("init", *arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+    assert os.listdir() == []
+
+
+def test_a_spec_that_the_disk_has_no_room_for_leaves_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        assert run("init", "b.yaml") == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "error: b.yaml: cannot be written (file too large)" in capsys.readouterr().err
     assert os.listdir() == []
 
 
