@@ -21,8 +21,7 @@ CALIBRATED = "calibrated"
 WEIGHT_UNITS = ("raw", CALIBRATED)
 BUNDLED_NETWORK = "cifar_alexnet"
 
-MAX_TRIALS = 1_000_000
-MAX_SIDE = 2048
+MAX_TRIALS, MAX_SIDE = 1_000_000, 2048
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
