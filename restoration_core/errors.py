@@ -67,6 +67,11 @@ def unknown(kind: str, name: object, valid: Iterable[object], listing: str = "")
     return f"unknown {kind} {brief(given)}; {hint}valid: {told}"
 
 
+def in_one_line(error: BaseException) -> str:
+    """Return the message of another's error without its line breaks."""
+    return " ".join(str(error).split())
+
+
 def brief(value: object) -> str:
     """Return a value as Python writes it, a long one without its middle, for a message of one line."""
     text = repr(value)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from restoration_core.calibration.recipe import CalibrationRecipe
-from restoration_core.errors import InputError
+from restoration_core.errors import InputError, in_one_line
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 KINDS = ("natural", "noisy", "noise")
@@ -178,7 +178,7 @@ class Calibration:
             if key != recipe.key:
                 raise ValueError(f"key {key} but a recipe with key {recipe.key}")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = " ".join(str(error).split())
+            reason = in_one_line(error)
             raise InputError(f"{source}: no calibration ({reason}); valid: a file of `prior calibrate`") from error
         return found
 

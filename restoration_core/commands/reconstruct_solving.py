@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from restoration_core.commands.reconstruct_request import LayerPlan, Plan
-from restoration_core.errors import InputError
+from restoration_core.errors import InputError, in_one_line
 from restoration_core.metrics import METRICS, measure
 from restoration_core.reconstruction import (
     LBFGS,
@@ -149,7 +149,7 @@ def _solve_chunk(plan: Plan, jobs: Sequence[Job], show: Callable[[int], None]) -
         try:
             problem = plan.problem(job.layer, job.original)
         except InputError as error:
-            problems.append(" ".join(str(error).split()))
+            problems.append(in_one_line(error))
             continue
         if request.animate:
             problem = replace(problem, snapshots=frame_steps(problem.iterations, request.frames))

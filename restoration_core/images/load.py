@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from restoration_core.errors import InputError
+from restoration_core.errors import InputError, in_one_line
 from restoration_core.images.pixels import to_rgb
 from restoration_core.images.references import picture_path
 from restoration_core.images.samples import sample_names
@@ -90,7 +90,7 @@ def _check_size(width: int, height: int) -> None:
 
 def _brief(error: Exception) -> str:
     """Return a decoder's words on one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return in_one_line(error)[:200] or type(error).__name__
 
 
 def _square(image: Image.Image, size: int) -> Image.Image:

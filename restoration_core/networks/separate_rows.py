@@ -2,9 +2,9 @@
 
 Matrix products and convolutions choose their way of computing by the number of rows, and with it how a row is rounded;
 some hundred steps of an optimiser make visible differences of that. Mended here are dense layers, attention and, by
-passing at most eight rows at once, narrow convolutions. Not mended: gates (a sigmoid, a tanh) on maps whose number of
-values is no multiple of 32, as in RegNet-Y, where processors compute the last values of a batch in another way; and in
-float64 convolutions on some maps of odd sides. :func:`layer_with_other_rows` finds out.
+passing at most eight rows at once, narrow convolutions. Not mended: RegNet-Y's gates (seen at one layer; likely where
+the number of a map's values is no multiple of 32), some float64 convolutions, a user's own subclasses of ``Linear``.
+:func:`layer_with_other_rows` finds out.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from restoration_core.errors import InputError
+from restoration_core.errors import InputError, in_one_line
 from restoration_core.interruption import Interrupted, telling_interruption
 
 
@@ -56,5 +56,5 @@ def kept_from_ending() -> Iterator[None]:
 
 
 def _said(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = in_one_line(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

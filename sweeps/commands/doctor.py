@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from restoration_core.commands.tables import print_table
-from restoration_core.errors import Failure, InputError
+from restoration_core.errors import Failure, InputError, in_one_line
 from restoration_core.informing import PrintingCommand
 from sweeps.commands.common import Addresses, address_options, json_option, print_json
 from sweeps.shown_address import show_url
@@ -78,7 +78,7 @@ def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
     except (InputError, Failure) as error:
         return Finding(what, "not usable", str(error))
     except Exception as error:  # whatever else is broken is what this command is for
-        text = " ".join(str(error).split())[:200]
+        text = in_one_line(error)[:200]
         return Finding(what, "broken", f"{type(error).__name__}: {text}; install the package again")
 
 

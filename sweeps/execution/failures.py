@@ -6,6 +6,7 @@ import errno
 
 import torch
 
+from restoration_core.errors import in_one_line
 from restoration_core.reconstruction import Status
 
 _OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS}
@@ -14,7 +15,7 @@ _SAID_BY_TORCH = ("can't allocate memory", "not enough memory", "out of memory",
 
 def describe(error: BaseException) -> str:
     """Return an error as one line: its type, and what it says."""
-    text = " ".join(str(error).split())
+    text = in_one_line(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

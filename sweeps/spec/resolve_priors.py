@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from restoration_core.errors import InputError
+from restoration_core.errors import InputError, in_one_line
 from sweeps.priors.parameters import (
     CHOOSING,
     MOST_PRIORS,
@@ -116,7 +116,7 @@ def check_group(
             for name, message in _level_faults(group, parameters, recipe):
                 faults[name, message] = None
         except InputError as error:
-            faults[child, " ".join(str(error).split())] = None
+            faults[child, in_one_line(error)] = None
     return list(faults)
 
 

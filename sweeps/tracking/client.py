@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from restoration_core.errors import InputError
+from restoration_core.errors import InputError, in_one_line
 from sweeps.shown_address import hide_secrets, show_url
 from sweeps.tracking.address import Address, parse_mlflow_uri
 from sweeps.tracking.database import DatabaseState, UnusableDatabase, ensure, refuse_unusable
@@ -137,7 +137,7 @@ def check(mlflow_uri: str) -> TrackingStatus:
 
 def one_line(error: BaseException) -> str:
     """Return what an exception says in one line of at most 300 characters, without passwords."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = in_one_line(error) or type(error).__name__
     text = hide_secrets(text)
     return text if len(text) <= 300 else f"{text[:297]}..."
 

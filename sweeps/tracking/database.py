@@ -21,7 +21,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import StaticPool, create_engine
 
-from restoration_core.errors import InputError
+from restoration_core.errors import InputError, in_one_line
 
 _DEFAULT_EXPERIMENT = 0
 _LOCK_TIMEOUT_S = 120.0
@@ -106,7 +106,7 @@ def _make_whole(connection: sqlite3.Connection, path: Path) -> None:
         cause = getattr(error, "orig", error)
         if isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise cause from error  # the disk is full, not writable, or broken: no matter of tables
-        why = " ".join(str(cause).split())[:200]
+        why = in_one_line(cause)[:200]
         raise UnusableDatabase(
             f"MLflow's database {path} is older than this MLflow and cannot be brought up to date ({why}); "
             f"it is as it was: move it away, {_ELSEWHERE}"
