@@ -153,7 +153,7 @@ def test_the_table_says_which_feature_error_it_is_and_the_steps_of_animations(
     assert run("sample:coffee", *QUICK, "--restarts", "2", "--animate", "--frames", "3", "--out", tmp_path) == 0
     printed = capsys.readouterr().out
     assert "PSNR of mean" in printed
-    assert "||phi - phi0||^2 / ||phi0||^2, the square of the papers' normalised error" in printed
+    assert "||phi - phi0||^2 / ||phi0||^2 (the papers report its root)" in printed
     assert "animations show steps 0, 3, 12" in printed
     with Image.open(tmp_path / "coffee-conv2_relu-animation.gif") as film:
         assert getattr(film, "n_frames", 1) == 3

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import threading
 import time
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,14 @@ PROCESSES.set_forkserver_preload([__name__])
 PACKS, PACK = 12, 5
 
 
-def write_sweep(url: str, name: str) -> None:
-    """Run a whole sweep: packs are asked and finished one after the other."""
+def write_sweep(url: str, name: str, looks: Semaphore | None = None) -> None:
+    """Run a whole sweep: packs are asked and finished one after the other; each waits for a look of the reader's."""
     with open_writer(url) as writer:
         sweep = writer.create_sweep(new_sweep(name))
         lease = writer.acquire_lease(sweep, name, 60)
         for pack in range(PACKS):
+            if looks is not None:
+                looks.acquire()
             numbers = range(pack * PACK, (pack + 1) * PACK)
             writer.insert_trials(sweep, lease, new_trials(*numbers))
             writer.finish_trials(sweep, lease, [finished(number) for number in numbers])
@@ -66,10 +69,12 @@ def test_two_processes_write_their_sweeps_at_once(url: str) -> None:
 
 
 def test_a_reader_sees_whole_packs_while_they_are_written(url: str, writer: Writer, reader: Reader) -> None:
-    process = PROCESSES.Process(target=write_sweep, args=(url, "a"))
+    looks = PROCESSES.Semaphore(0)
+    process = PROCESSES.Process(target=write_sweep, args=(url, "a", looks))
     process.start()
     seen: set[int] = set()
     while process.is_alive():
+        looks.release()
         frame = reader.sweeps()
         if not frame.empty:
             row = frame.iloc[0]
