@@ -83,6 +83,7 @@ def test_a_reader_sees_whole_packs_while_they_are_written(url: str, writer: Writ
             best = reader.best("a")
             assert best["objective"].is_monotonic_increasing
             seen.add(int(row["complete"]))
+            looks.release()
     process.join()
     assert process.exitcode == 0
     assert len(seen) > 1, "the reader never looked while the writer was at work"
