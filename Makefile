@@ -16,7 +16,7 @@ help:
 	@echo "make demo        set up, run the demo sweep, print the best configurations and the verdict"
 	@echo "make dashboard   browse the results (http://127.0.0.1:8501)"
 	@echo "make test        set up, lint, type check and run the whole test suite"
-	@echo "make test-quick  the tests that take under a minute together"
+	@echo "make test-quick  the tests that take about a minute together"
 	@echo "make lint        ruff and mypy;  make format: ruff's formatter"
 	@echo "make spec-page   docs/SPEC.md, from the code that reads specs"
 	@echo "make lock        renew the hash-pinned requirements from pyproject.toml"

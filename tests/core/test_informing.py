@@ -11,6 +11,8 @@ import pytest
 
 from restoration_core.informing import UnbreakableWriter, guarded
 
+pytestmark = pytest.mark.slow
+
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 TALK = """
 import logging, sys, warnings

@@ -15,6 +15,8 @@ from torch.utils.checkpoint import checkpoint
 from restoration_core.errors import InputError
 from restoration_core.networks import Classifier
 
+pytestmark = pytest.mark.slow
+
 SIZE = 16
 
 

@@ -18,6 +18,8 @@ from restoration_core.networks.separate_rows import (
 )
 from restoration_core.reconstruction import BatchSolver, FeatureMatch, Problem
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (2, 3, 4, 5, 7, 8, 9, 15, 16, 17)
 
 

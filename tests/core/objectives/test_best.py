@@ -17,6 +17,8 @@ from restoration_core.objectives.best import LARGEST_WEIGHT, variation_weight
 from restoration_core.reconstruction import OBJECTIVE, Result, solve
 from restoration_core.reconstruction.validation import check_problem
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = ("cifar_alexnet", "alexnet", "squeezenet1_0", "resnet18")
 
 

@@ -9,6 +9,8 @@ from tests.dashboard.conftest import Show, words
 from tests.dashboard.filling import Filler, fill_demo, fill_front, suggestions
 from tests.dashboard.pages import HOSTILE, button, figures, sound
 
+pytestmark = pytest.mark.slow
+
 
 class TestSweep:
     def test_it_shows_the_headline_the_verdict_and_the_pictures(self, show: Show, url: str) -> None:

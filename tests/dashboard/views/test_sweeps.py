@@ -9,6 +9,8 @@ from tests.dashboard.conftest import Show, words
 from tests.dashboard.filling import fill_demo, store_at
 from tests.dashboard.pages import sound
 
+pytestmark = pytest.mark.slow
+
 
 class TestSweeps:
     def test_a_missing_store_says_how_to_run_the_first_sweep(self, show: Show) -> None:

@@ -7,6 +7,8 @@ from tests.dashboard.conftest import Show, words
 from tests.dashboard.filling import fill_demo
 from tests.dashboard.pages import button, figures, sound
 
+pytestmark = pytest.mark.slow
+
 
 class TestTrial:
     def test_it_shows_each_picture_with_its_reconstruction_and_both_differences(self, show: Show, url: str) -> None:

@@ -11,6 +11,8 @@ from sweeps.search.pareto import Standing
 from tests.sweeps.commands.tiny import invoke
 from tests.sweeps.sweeps_in_store import coordinate, make_spec, make_sweep, record, store
 
+pytestmark = pytest.mark.slow
+
 EIGHT: dict[str, Any] = {
     f"priors.conv{n}/relu.weight": {"distribution": "log_uniform", "min": 1e-3, "max": 1e2} for n in range(1, 6)
 } | {

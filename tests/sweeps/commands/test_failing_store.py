@@ -20,6 +20,8 @@ from tests.sweeps.commands.called import restoration
 from tests.sweeps.store.conftest import fill
 from tests.sweeps.store.filled_disk import pages_at_most, small_disk
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 name: full
 images: [sample:coffee]

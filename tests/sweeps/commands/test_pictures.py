@@ -16,6 +16,8 @@ from sweeps.store import NewSweep, open_reader, open_writer, picture_archive, pi
 from tests.sweeps.commands.called import restoration
 from tests.sweeps.sweeps_in_store import coordinate, make_spec, picture, record, store, with_picture
 
+pytestmark = pytest.mark.slow
+
 IMAGES = ("photos/a/cat.jpg", "photos/b/cat.jpg", "sample:coffee", "x" * 400 + ".jpg")
 
 

@@ -14,6 +14,8 @@ import pytest
 from tests.sweeps.commands.called import Called, restoration
 from tests.sweeps.store.fake_server import PASSWORDS, SHOWN, URL_WITH_PASSWORDS, serve
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 name: tiny
 images: [sample:coffee]

@@ -19,6 +19,8 @@ from sweeps.store.views import SweepView
 from sweeps.store.writer import open_writer
 from tests.sweeps.sweeps_in_store import make_spec, store
 
+pytestmark = pytest.mark.slow
+
 JUDGED = {"validate_on": ["sample:rocket"], "method": {"sampler": "random", "trials": 2}}
 
 

@@ -14,6 +14,8 @@ from sweeps.lifecycle.replay import replay
 from sweeps.store.writer import open_writer
 from tests.sweeps.sweeps_in_store import coordinate, make_spec, make_sweep, store
 
+pytestmark = pytest.mark.slow
+
 ROUNDED_BY_THE_BATCH = """
 import torch
 from torch import nn

@@ -17,6 +17,8 @@ from sweeps.lifecycle.verdict import METRICS, Contestant, search_in_words
 from sweeps.store import open_reader
 from tests.sweeps.sweeps_in_store import make_spec, store
 
+pytestmark = pytest.mark.slow
+
 AHEAD = "the winner beats mv2016"
 HINT = "(95 % interval of its lead +0.50 to +1.10 dB; with so few pictures only a hint)"
 UNCLEAR = "(95 % interval of its lead -0.50 to +0.10 dB; which holds 0: no clear difference)"

@@ -22,6 +22,8 @@ from sweeps.store.models import Base
 from tests.contracts.store_contract import new_sweep
 from tests.sweeps.store.test_concurrency import PROCESSES
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parents[2] / "data"
 
 

@@ -13,6 +13,8 @@ from sweeps.tracking import best_from_mlflow, check, parse_mlflow_uri, start_tra
 from tests.sweeps.tracking import asked
 from tests.sweeps.tracking.stored_sweep import new_sweep
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     "feature%2Fpriors",
     "100%",

@@ -15,6 +15,8 @@ from sweeps.store import FinishedTrial, TrialState, open_reader, open_writer
 from sweeps.tracking import best_from_mlflow, sync
 from tests.contracts.store_contract import new_sweep, new_trials, record
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("goals", [("minimize",), ("maximize",), ("minimize", "maximize")])
 def test_all_who_say_which_trial_is_best_agree(goals: tuple[str, ...], tmp_path: Path, mlflow_uri: str) -> None:

@@ -18,6 +18,8 @@ from sweeps.tracking import best_from_mlflow, check, parse_mlflow_uri, sync
 from sweeps.tracking.client import quiet_mlflow
 from tests.sweeps.tracking.stored_sweep import new_sweep
 
+pytestmark = pytest.mark.slow
+
 
 def test_importing_tracking_does_not_import_mlflow() -> None:
     code = "import sweeps.tracking, sys; sys.exit('mlflow' in sys.modules)"

@@ -21,6 +21,8 @@ from sweeps.tracking.database import DatabaseState, UnusableDatabase, ensure, ex
 from tests.sweeps.tracking import asked
 from tests.sweeps.tracking.stored_sweep import new_sweep
 
+pytestmark = pytest.mark.slow
+
 # In the middle of MLflow's history: has experiments and runs, and lacks most of the tables of today.
 _EARLIER = "451aebb31d03"
 

@@ -15,6 +15,8 @@ from sweeps.tracking import best_from_mlflow, check, sync
 from sweeps.tracking.deadline import TooSlow, request_limit_s, within
 from tests.sweeps.tracking.stored_sweep import new_sweep
 
+pytestmark = pytest.mark.slow
+
 
 class Dripping(http.server.BaseHTTPRequestHandler):
     """Promises a long answer and sends a byte of it now and then; ``/health`` is answered at once where told so."""

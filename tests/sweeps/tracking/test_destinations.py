@@ -22,6 +22,8 @@ from sweeps.tracking.source import Source
 from tests.sweeps.tracking import asked
 from tests.sweeps.tracking.stored_sweep import StoredSweep, new_sweep
 
+pytestmark = pytest.mark.slow
+
 SERVER = "http://mlflow.example:5000"
 
 

@@ -29,6 +29,8 @@ from sweeps.tracking.source import Source
 from tests.sweeps.tracking import asked
 from tests.sweeps.tracking.stored_sweep import IMAGES, SPEC_YAML, StoredSweep, new_sweep, spec
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Iterator[StoredSweep]:

@@ -16,6 +16,8 @@ from restoration_core.networks.building import WithoutDrawing, seeded
 from restoration_core.networks.published.caffe_alexnet import CaffeAlexNet
 from restoration_core.networks.published.published_tensors import load_published
 
+pytestmark = pytest.mark.slow
+
 LAYERS = [f"conv{i}" for i in range(1, 6)] + ["fc6", "fc7", "fc8"]
 
 

@@ -14,6 +14,8 @@ from restoration_core.networks import Classifier, open_network
 from restoration_core.priors.library.prior_library import PriorLibrary
 from restoration_core.priors.patch_experts.default_recipes import default_recipe
 
+pytestmark = pytest.mark.slow
+
 LAYERS = ("conv1/relu", "conv2/relu")
 
 

@@ -12,6 +12,8 @@ from sweeps.store.reader import open_reader
 from tests.contracts.runner_contract import RunnerContract
 from tests.sweeps.sweeps_in_store import make_spec, store
 
+pytestmark = pytest.mark.slow
+
 
 class TestInProcess(RunnerContract):
     runner = "inprocess"
