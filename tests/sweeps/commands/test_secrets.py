@@ -12,23 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.sweeps.commands.called import Called, restoration
+from tests.sweeps.commands.tiny import SPEC
 from tests.sweeps.store.fake_server import PASSWORDS, SHOWN, URL_WITH_PASSWORDS, serve
 
 pytestmark = pytest.mark.slow
 
-SPEC = """\
-name: tiny
-images: [sample:coffee]
-image_size: 32
-validate_on: [sample:rocket]
-match: conv1/relu
-method: {sampler: random, trials: 2}
-budget: {iterations: 4}
-save: {images: all}
-baselines: [none]
-parameters:
-  total_variation.weight: {distribution: log_uniform, min: 1e-3, max: 1e1}
-"""
 MLFLOW = "http://me:geheim@127.0.0.1:1"
 # In this order, so that each finds what it asks for.
 COMMANDS = (
